@@ -1,0 +1,1 @@
+"""A decentralised music recommender: music from the collections of people you know."""

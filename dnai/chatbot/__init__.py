@@ -1,0 +1,1 @@
+"""Words to intent to reply, and what has been learned."""

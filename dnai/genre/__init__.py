@@ -1,0 +1,1 @@
+"""The genre model: from features to a genre, and the space that vectors live in."""

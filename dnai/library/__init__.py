@@ -1,0 +1,1 @@
+"""A folder of music and its catalogue."""

@@ -1,0 +1,1 @@
+"""Music between two peers, over Socket.IO."""

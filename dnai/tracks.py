@@ -1,0 +1,226 @@
+"""The nouns of DN.ai: genres, kinds of sound file, tracks and playlists.
+
+Everything here is an immutable value. Nothing here reads a file or opens a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+MAX_PLAYLIST_TRACKS = 25
+"""How many tracks a playlist has at the most."""
+
+
+class Genre(StrEnum):
+    """The ten genres of the GTZAN collection, which the classifier tells apart."""
+
+    BLUES = "blues"
+    CLASSICAL = "classical"
+    COUNTRY = "country"
+    DISCO = "disco"
+    HIPHOP = "hiphop"
+    JAZZ = "jazz"
+    METAL = "metal"
+    POP = "pop"
+    REGGAE = "reggae"
+    ROCK = "rock"
+
+    @property
+    def spoken(self) -> str:
+        """The name as people write it in a sentence."""
+        return "hip hop" if self is Genre.HIPHOP else self.value
+
+
+GENRE_SPELLINGS: Mapping[str, Genre] = MappingProxyType(
+    {
+        **{genre.value: genre for genre in Genre},
+        "blues rock": Genre.BLUES,
+        "delta blues": Genre.BLUES,
+        "chicago blues": Genre.BLUES,
+        "electric blues": Genre.BLUES,
+        "the blues": Genre.BLUES,
+        "classic music": Genre.CLASSICAL,
+        "classical music": Genre.CLASSICAL,
+        "baroque": Genre.CLASSICAL,
+        "orchestral": Genre.CLASSICAL,
+        "symphony": Genre.CLASSICAL,
+        "chamber music": Genre.CLASSICAL,
+        "opera": Genre.CLASSICAL,
+        "country and western": Genre.COUNTRY,
+        "country music": Genre.COUNTRY,
+        "bluegrass": Genre.COUNTRY,
+        "americana": Genre.COUNTRY,
+        "disco music": Genre.DISCO,
+        "hip hop": Genre.HIPHOP,
+        "hip hop rap": Genre.HIPHOP,
+        "rap": Genre.HIPHOP,
+        "rap hip hop": Genre.HIPHOP,
+        "trap": Genre.HIPHOP,
+        "boom bap": Genre.HIPHOP,
+        "bebop": Genre.JAZZ,
+        "bossa nova": Genre.JAZZ,
+        "big band": Genre.JAZZ,
+        "swing": Genre.JAZZ,
+        "cool jazz": Genre.JAZZ,
+        "smooth jazz": Genre.JAZZ,
+        "acid jazz": Genre.JAZZ,
+        "heavy metal": Genre.METAL,
+        "death metal": Genre.METAL,
+        "black metal": Genre.METAL,
+        "thrash metal": Genre.METAL,
+        "thrash": Genre.METAL,
+        "power metal": Genre.METAL,
+        "doom metal": Genre.METAL,
+        "nu metal": Genre.METAL,
+        "metalcore": Genre.METAL,
+        "pop music": Genre.POP,
+        "pop rock": Genre.POP,
+        "synth pop": Genre.POP,
+        "synthpop": Genre.POP,
+        "electropop": Genre.POP,
+        "k pop": Genre.POP,
+        "kpop": Genre.POP,
+        "dance pop": Genre.POP,
+        "indie pop": Genre.POP,
+        "roots reggae": Genre.REGGAE,
+        "reggae dub": Genre.REGGAE,
+        "dub": Genre.REGGAE,
+        "ska": Genre.REGGAE,
+        "dancehall": Genre.REGGAE,
+        "rock music": Genre.ROCK,
+        "rock and roll": Genre.ROCK,
+        "rock n roll": Genre.ROCK,
+        "classic rock": Genre.ROCK,
+        "hard rock": Genre.ROCK,
+        "indie rock": Genre.ROCK,
+        "alternative rock": Genre.ROCK,
+        "punk rock": Genre.ROCK,
+        "progressive rock": Genre.ROCK,
+        "prog rock": Genre.ROCK,
+        "soft rock": Genre.ROCK,
+        "grunge": Genre.ROCK,
+    }
+)
+"""Everyday spellings, in the form that :func:`fold_genre_name` gives, and what they mean."""
+
+
+def fold_genre_name(text: str) -> str:
+    """Return `text` in lower case, with ``&`` and ``'n'`` spelled out and other punctuation as one space."""
+    lowered = text.casefold().replace("&", " and ")
+    lowered = re.sub(r"\brock\s*'?\s*n\s*'?\s*roll\b", "rock n roll", lowered)
+    return re.sub(r"[^\w]+|_", " ", lowered).strip()
+
+
+def parse_genre(text: str) -> Genre | None:
+    """Return the genre that `text` is a name or an everyday spelling of, or None.
+
+    The whole text must be the name: ``"Hip-Hop"`` is hip hop, ``"rock bottom"`` is nothing.
+    """
+    return GENRE_SPELLINGS.get(fold_genre_name(text))
+
+
+class GenreOrigin(StrEnum):
+    """Where a track's genre comes from."""
+
+    TAG = "tag"
+    MODEL = "model"
+
+
+class AudioType(StrEnum):
+    """The kinds of sound file that are catalogued and streamed."""
+
+    MP3 = "mp3"
+    FLAC = "flac"
+    OGG = "ogg"
+    OPUS = "opus"
+    M4A = "m4a"
+    WAV = "wav"
+    AIFF = "aiff"
+
+    @property
+    def mime(self) -> str:
+        """The media type that a browser is given for this kind of file."""
+        return _MIME_TYPES[self]
+
+
+_MIME_TYPES: Mapping[AudioType, str] = MappingProxyType(
+    {
+        AudioType.MP3: "audio/mpeg",
+        AudioType.FLAC: "audio/flac",
+        AudioType.OGG: "audio/ogg",
+        AudioType.OPUS: "audio/ogg",
+        AudioType.M4A: "audio/mp4",
+        AudioType.WAV: "audio/wav",
+        AudioType.AIFF: "audio/aiff",
+    }
+)
+
+AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
+    {
+        ".mp3": AudioType.MP3,
+        ".flac": AudioType.FLAC,
+        ".ogg": AudioType.OGG,
+        ".oga": AudioType.OGG,
+        ".opus": AudioType.OPUS,
+        ".m4a": AudioType.M4A,
+        ".mp4": AudioType.M4A,
+        ".wav": AudioType.WAV,
+        ".aif": AudioType.AIFF,
+        ".aiff": AudioType.AIFF,
+    }
+)
+"""File name endings (lower case) that the scanner looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One sound file of a catalogue, with what is known of it.
+
+    `confidence` is the probability that the classifier gives its own answer, from 0 to 1, whether
+    or not the file's tag had the last word; `path` never leaves the owner's machine.
+    """
+
+    path: Path
+    title: str
+    artist: str
+    album: str
+    year: int | None
+    genre: Genre
+    genre_origin: GenreOrigin
+    model_genre: Genre
+    confidence: float
+    duration_s: float
+    audio_type: AudioType
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistEntry:
+    """One track as its listener sees it: no path, and an id that is good for one session only."""
+
+    track_id: str
+    title: str
+    artist: str
+    album: str
+    genre: Genre
+    distance: float
+    duration_s: float
+    audio_type: AudioType
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Playlist:
+    """Tracks of one provider, the nearest first; at most `MAX_PLAYLIST_TRACKS`."""
+
+    entries: tuple[PlaylistEntry, ...]
+
+    def entry(self, track_id: str) -> PlaylistEntry | None:
+        """Return the entry with this id, or None."""
+        return next((entry for entry in self.entries if entry.track_id == track_id), None)

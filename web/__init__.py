@@ -1,0 +1,1 @@
+"""A listener's web app, put together."""

@@ -1,0 +1,1 @@
+"""A provider of music, put together."""
