@@ -190,7 +190,7 @@ class Settings(BaseSettings):
         if self.broker is None:
             raise ConfigurationError(
                 "no broker is set: give --broker amqp://USER:PASSWORD@HOST:PORT/VHOST, or set DNAI_BROKER, "
-                f"or write broker = \"…\" into {self.data_dir / CONFIG_FILE_NAME}"
+                f'or write broker = "…" into {self.data_dir / CONFIG_FILE_NAME}'
             )
         return self.broker.get_secret_value()
 
@@ -233,7 +233,7 @@ def broker_place(url: str) -> str:
     return f"{parts.hostname}:{port}, virtual host {unquote(parts.path[1:]) or '/'}"
 
 
-def load_settings(options: Mapping[str, object], *, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(options: Mapping[str, object]) -> Settings:
     """Return the settings made of `options` (None means not given), environment, file and defaults.
 
     Raises
@@ -244,13 +244,15 @@ def load_settings(options: Mapping[str, object], *, environ: Mapping[str, str] |
     given = {name: value for name, value in options.items() if value is not None}
     data_dir = Path(str(given.get("data_dir") or os.environ.get(f"{ENV_PREFIX}DATA_DIR") or _default_data_dir()))
     config_file = data_dir / CONFIG_FILE_NAME
-    problems = _unknown_variables(os.environ if environ is None else environ)
+    problems = _unknown_variables()
 
     class _UserSettings(Settings):
         model_config = SettingsConfigDict(toml_file=config_file if config_file.is_file() else None)
 
+    # Typed so because BaseSettings also takes options of its own as keywords, none of which is given here.
+    values: dict[str, Any] = {**given, "data_dir": data_dir.expanduser().absolute()}
     try:
-        settings = _UserSettings(**{**given, "data_dir": data_dir.expanduser().absolute()})
+        settings = _UserSettings(**values)
     except ValidationError as error:
         problems += [_describe(problem, config_file) for problem in error.errors(include_input=False)]
     except ValueError as error:
@@ -264,9 +266,9 @@ def _default_data_dir() -> str:
     return platformdirs.user_data_dir("dnai", appauthor=False)
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+def _unknown_variables() -> list[str]:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in known)
+    unknown = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name not in known)
     return [f"{name} in the environment is not a setting{_did_you_mean(name, known)}" for name in unknown]
 
 

@@ -19,6 +19,8 @@ def clean_text(text: str, *, max_chars: int = MAX_LABEL_CHARS) -> str:
 
     Runs of white space become one space; what is longer than `max_chars` ends in an ellipsis.
     """
+    if len(text) <= max_chars and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+        return text
     # Bounded before the work, so that a peer cannot make it long.
     spaced = " ".join(text[: max_chars * 8].split())
     visible = "".join(c for c in spaced if unicodedata.category(c) not in _REMOVED_CATEGORIES)

@@ -1,0 +1,55 @@
+"""Midpoints: the owner's taste, one vector a genre."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnai.errors import UsageError
+from dnai.tracks import Genre
+
+
+@dataclass(frozen=True, slots=True)
+class Midpoint:
+    """The centre of one genre: the mean vector, and of how many tracks; 0 tracks means the model's own."""
+
+    vector: NDArray[np.float32]
+    tracks: int
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the model's midpoint, standing in for an owner without such tracks."""
+        return self.tracks == 0
+
+
+def genre_midpoints(
+    genres: Sequence[Genre], matrix: NDArray[np.float32], *, reference: Mapping[Genre, NDArray[np.float32]]
+) -> dict[Genre, Midpoint]:
+    """Return the midpoint of each genre that has tracks or a reference.
+
+    Parameters
+    ----------
+    genres
+        The genre of each track, length ``n``.
+    matrix
+        The standardised vector of each track, shape ``(n, d)``.
+    reference
+        The model's own midpoints, shape ``(d,)`` each, for genres of which the owner has no track.
+
+    Raises
+    ------
+    UsageError
+        When there are not as many genres as vectors.
+    """
+    if len(genres) != len(matrix):
+        raise UsageError(f"{len(genres)} genres for {len(matrix)} vectors")
+    midpoints = {genre: Midpoint(vector=vector, tracks=0) for genre, vector in reference.items()}
+    for genre in Genre:
+        rows = [i for i, other in enumerate(genres) if other is genre]
+        if rows:
+            mean = matrix[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
+            midpoints[genre] = Midpoint(vector=mean, tracks=len(rows))
+    return midpoints
