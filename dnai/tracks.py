@@ -140,7 +140,6 @@ class AudioType(StrEnum):
     OPUS = "opus"
     M4A = "m4a"
     WAV = "wav"
-    AIFF = "aiff"
 
     @property
     def mime(self) -> str:
@@ -156,7 +155,6 @@ _MIME_TYPES: Mapping[AudioType, str] = MappingProxyType(
         AudioType.OPUS: "audio/ogg",
         AudioType.M4A: "audio/mp4",
         AudioType.WAV: "audio/wav",
-        AudioType.AIFF: "audio/aiff",
     }
 )
 
@@ -170,8 +168,6 @@ AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
         ".m4a": AudioType.M4A,
         ".mp4": AudioType.M4A,
         ".wav": AudioType.WAV,
-        ".aif": AudioType.AIFF,
-        ".aiff": AudioType.AIFF,
     }
 )
 """File name endings (lower case) that the scanner looks at."""
