@@ -49,7 +49,7 @@ def decode(path: Path) -> Samples:
     UnusableAudioError
         When it is shorter than `MIN_DURATION_S`, or silent.
     """
-    y, sr = _read_soundfile(path) if path.suffix.lower() in _SOUNDFILE_SUFFIXES else _read_av(path)
+    y, sr = _read(path)
     duration_s = len(y) / sr if sr > 0 else 0.0
     if duration_s < MIN_DURATION_S:
         raise UnusableAudioError(f"too short: {len(y)} samples ({duration_s:.3f} s)")
@@ -61,13 +61,19 @@ def decode(path: Path) -> Samples:
     return Samples(y=np.ascontiguousarray(resampled, dtype=np.float32), duration_s=duration_s)
 
 
-def _read_soundfile(path: Path) -> tuple[NDArray[np.float32], int]:
+def _read(path: Path) -> tuple[NDArray[np.float32], int]:
+    if path.suffix.lower() not in _SOUNDFILE_SUFFIXES:
+        return _read_av(path)
     try:
-        frames, sr = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise DecodeError(f"not readable as sound: {error.error_string}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DecodeError(f"not readable: {error}") from error
+        return _read_soundfile(path)
+    except soundfile.LibsndfileError:
+        # FFmpeg reads some files that libsndfile does not, and says better what is wrong with the rest.
+        return _read_av(path)
+
+
+def _read_soundfile(path: Path) -> tuple[NDArray[np.float32], int]:
+    with path.open("rb") as file:
+        frames, sr = soundfile.read(file, dtype="float32", always_2d=True)
     return librosa.to_mono(frames.T), int(sr)
 
 
@@ -92,5 +98,5 @@ def _read_av(path: Path) -> tuple[NDArray[np.float32], int]:
 def _av_errors() -> Iterator[None]:
     try:
         yield
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise DecodeError(f"not readable as sound: {error}") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise DecodeError(f"not readable as sound: {getattr(error, 'strerror', None) or error}") from error

@@ -77,3 +77,8 @@ def extract_features(y: NDArray[np.float32], *, sr: int = SAMPLE_RATE) -> NDArra
         broken = [name for name, value in zip(FEATURE_NAMES, features, strict=True) if not np.isfinite(value)]
         raise UnusableAudioError(f"nothing can be measured: {', '.join(broken)} not finite")
     return features
+
+
+def warm_up() -> None:
+    """Analyse a second of noise, so that what is compiled on first use is compiled; up to half a minute once."""
+    extract_features(np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32))

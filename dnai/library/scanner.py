@@ -138,7 +138,7 @@ def _scan_file(path: Path, stamp: FileStamp, catalogue: Catalogue, model: GenreM
     try:
         catalogued = analyse_file(path, stamp, model)
     except AudioError as error:
-        catalogue.put_failure(Failure(path, stamp, reason=str(error), passing=isinstance(error.__cause__, OSError)))
+        catalogue.put_failure(Failure(path, stamp, reason=str(error), passing=False))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise CatalogueFullError(f"no room on the disk while scanning {path}: make room and scan again") from error

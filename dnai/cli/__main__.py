@@ -1,0 +1,5 @@
+"""``python -m dnai.cli`` is the `dnai` command."""
+
+from dnai.cli.main import main
+
+main()
