@@ -55,6 +55,7 @@ _METAVARS = {
     "listen": "HOST:PORT",
     "web_listen": "HOST:PORT",
     "advertise": "HOST:PORT",
+    "rescan_s": "SECONDS",
     "deadline_s": "SECONDS",
     "log_level": "LEVEL",
 }

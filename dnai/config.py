@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     advertise: AddressSetting | None = Field(
         default=None, description="the address others reach the worker at, where it differs from listen"
     )
+    rescan_s: float = Field(
+        default=300.0, ge=1.0, description="how often the worker looks for new and changed files, seconds"
+    )
     deadline_s: float = Field(
         default=1.0, ge=0.05, le=30.0, description="how long a request waits for providers that do not answer, seconds"
     )
