@@ -1,0 +1,210 @@
+"""What two peers say to each other over Socket.IO: typed, bounded, checked where it arrives.
+
+Words of the wire stand here and nowhere else. Whatever does not fit raises a
+:class:`~dnai.errors.ProtocolError`, which the client turns into a broken promise and the server into
+an error code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from dnai.errors import ProtocolError
+from dnai.text import clean_text
+from dnai.tracks import MAX_PLAYLIST_TRACKS, AudioType, Genre, Playlist, PlaylistEntry, Track
+
+STREAM_VERSION: Final = 1
+SOCKETIO_PATH: Final = "socket.io"
+HEALTH_PATH: Final = "/health"
+
+PIECE_BYTES: Final = 256 * 1024
+"""How much of a file is read by one call at the most, in bytes."""
+MAX_FILE_BYTES: Final = 4 * 1024**3
+"""The largest file that is offered or played, in bytes."""
+MAX_DURATION_S: Final = 7 * 24 * 3600.0
+
+PLAYLIST_EVENT: Final = "playlist"
+READ_EVENT: Final = "read"
+BYE_EVENT: Final = "bye"
+
+UNTITLED: Final = "untitled"
+
+Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+_Text = Annotated[str, Meta(max_length=1000)]
+_P = TypeVar("_P")
+
+
+class Refusal(StrEnum):
+    """Why no session is opened."""
+
+    BAD_TICKET = "bad_ticket"
+    EXPIRED = "expired"
+    BUSY = "busy"
+    NO_TRACKS = "no_tracks"
+    BAD_REQUEST = "bad_request"
+    FAILED = "failed"
+
+
+class ReadError(StrEnum):
+    """Why a call within a session is not answered with what was asked."""
+
+    UNKNOWN_TRACK = "unknown_track"
+    BAD_RANGE = "bad_range"
+    GONE = "gone"
+    BAD_REQUEST = "bad_request"
+    SESSION_OVER = "session_over"
+    FAILED = "failed"
+
+
+class TicketAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new listener shows a ticket."""
+
+    v: int
+    ticket: Token
+
+
+class ResumeAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A listener whose connection broke shows what its session gave it."""
+
+    v: int
+    session: Token
+    secret: Token
+
+
+class ReadRequest(msgspec.Struct, frozen=True):
+    """One piece of one track: `length` bytes from byte `offset`."""
+
+    track: Token
+    offset: Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
+    length: Annotated[int, Meta(ge=1, le=PIECE_BYTES)]
+
+
+class ErrorReply(msgspec.Struct, frozen=True):
+    """The answer to a call that could not be answered."""
+
+    error: Annotated[str, Meta(max_length=32)]
+    message: Annotated[str, Meta(max_length=500)] = ""
+
+
+class RefusalData(msgspec.Struct, frozen=True):
+    """What a refused connection is told, beside words for people."""
+
+    error: Annotated[str, Meta(max_length=32)]
+
+
+class RefusalReply(msgspec.Struct, frozen=True):
+    """A refused connection as Socket.IO packs it."""
+
+    data: RefusalData
+
+
+class EntryPayload(msgspec.Struct, frozen=True):
+    """One track of a playlist on the wire."""
+
+    id: Token
+    title: _Text
+    artist: _Text
+    album: _Text
+    genre: Genre
+    distance: Annotated[float, Meta(ge=0)]
+    duration_s: Annotated[float, Meta(ge=0, le=MAX_DURATION_S)]
+    audio_type: AudioType
+    size_bytes: Annotated[int, Meta(ge=1, le=MAX_FILE_BYTES)]
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """The answer to the playlist call: the tracks, and what resumes the session."""
+
+    session: Token
+    secret: Token
+    tracks: Annotated[list[EntryPayload], Meta(min_length=1, max_length=MAX_PLAYLIST_TRACKS)]
+
+
+def parse_auth(auth: object) -> TicketAuth | ResumeAuth:
+    """Return what a client showed when it connected, or raise `ProtocolError`."""
+    is_resume = isinstance(auth, dict) and "session" in auth
+    parsed: TicketAuth | ResumeAuth = parse(auth, ResumeAuth) if is_resume else parse(auth, TicketAuth)
+    if parsed.v != STREAM_VERSION:
+        raise ProtocolError(f"version {parsed.v} of the stream; this is version {STREAM_VERSION}")
+    return parsed
+
+
+def parse(payload: object, wanted: type[_P]) -> _P:
+    """Return `payload`, decoded JSON, as a `wanted`, or raise `ProtocolError` without repeating its text."""
+    try:
+        return msgspec.convert(payload, wanted)
+    except (msgspec.ValidationError, UnicodeError, RecursionError, OverflowError) as error:
+        raise ProtocolError(f"not a {wanted.__name__}: {error}") from error
+
+
+def plain(payload: msgspec.Struct) -> object:
+    """Return `payload` as the plain values that JSON knows."""
+    values: object = msgspec.to_builtins(payload)
+    return values
+
+
+def welcome(session_id: str, secret: str, offered: Sequence[tuple[str, Track, float]]) -> object:
+    """Return the answer to the playlist call, as plain JSON values.
+
+    `offered` has the random id, the track and its distance; no path is taken over.
+    """
+    tracks = [_entry_payload(track_id, track, distance) for track_id, track, distance in offered]
+    return plain(Welcome(session=session_id, secret=secret, tracks=tracks))
+
+
+def _entry_payload(track_id: str, track: Track, distance: float) -> EntryPayload:
+    return EntryPayload(
+        id=track_id,
+        title=clean_text(track.title),
+        artist=clean_text(track.artist),
+        album=clean_text(track.album),
+        genre=track.genre,
+        distance=float(distance),
+        duration_s=float(track.duration_s),
+        audio_type=track.audio_type,
+        size_bytes=track.size_bytes,
+    )
+
+
+def parse_welcome(payload: object) -> tuple[Welcome, Playlist]:
+    """Return what a server answered to the playlist call, with every text cleaned.
+
+    Raises
+    ------
+    ProtocolError
+        When a field is missing, of another type, too long, out of range or not finite, or an id comes twice.
+    """
+    answer = parse(payload, Welcome)
+    if len({entry.id for entry in answer.tracks}) != len(answer.tracks):
+        raise ProtocolError("not a Welcome: two tracks have the same id")
+    return answer, Playlist(tuple(_playlist_entry(entry) for entry in answer.tracks))
+
+
+def _playlist_entry(entry: EntryPayload) -> PlaylistEntry:
+    if not (math.isfinite(entry.distance) and math.isfinite(entry.duration_s)):
+        raise ProtocolError("not a Welcome: a distance or a duration is not finite")
+    return PlaylistEntry(
+        track_id=entry.id,
+        title=clean_text(entry.title) or UNTITLED,
+        artist=clean_text(entry.artist),
+        album=clean_text(entry.album),
+        genre=entry.genre,
+        distance=entry.distance,
+        duration_s=entry.duration_s,
+        audio_type=entry.audio_type,
+        size_bytes=entry.size_bytes,
+    )
+
+
+def refusal_code(payload: object) -> str:
+    """Return the code in the refusal of a connection, or an empty text where there is none."""
+    try:
+        return parse(payload, RefusalReply).data.error
+    except ProtocolError:
+        return ""

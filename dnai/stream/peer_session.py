@@ -1,0 +1,251 @@
+"""One session with a provider, on the listener's side: its playlist, and pieces of its tracks."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
+
+from dnai.errors import (
+    PeerBrokeOffError,
+    PeerRefusedError,
+    PeerUnreachableError,
+    ProtocolError,
+    StreamError,
+    UsageError,
+)
+from dnai.stream import payloads
+from dnai.stream.connection import PeerConnection
+from dnai.stream.loop_thread import LoopThread
+from dnai.stream.payloads import PIECE_BYTES, ErrorReply, ReadError, ReadRequest
+from dnai.tracks import Playlist
+
+FIRST_PIECE_BYTES: Final = 64 * 1024
+"""The first piece of a read is smaller, so that the first sound comes soon."""
+PIECES_AHEAD: Final = 4
+MAX_RESUMES: Final = 2
+"""How often a read takes its session up again without a single new byte in between."""
+
+_BYE_TIMEOUT_S = 0.3
+_CLOSE_TIMEOUT_S = 1.5
+
+_REFUSED: Mapping[str, str] = {
+    ReadError.UNKNOWN_TRACK: "it never offered this track",
+    ReadError.BAD_RANGE: "the track ends before the range that was asked for",
+    ReadError.GONE: "the file was deleted or changed since it was offered",
+    ReadError.BAD_REQUEST: "it does not understand what this version of DN.ai asks",
+    ReadError.SESSION_OVER: "the session is over",
+    ReadError.FAILED: "something failed on its side",
+}
+
+Reconnect = Callable[[Mapping[str, object]], Awaitable[PeerConnection]]
+
+logger = logging.getLogger(__name__)
+
+
+class PeerSession:
+    """The tracks that one ticket opened; several threads may read them at once.
+
+    Made by :meth:`dnai.stream.client.PeerClient.open`, on the client's loop. `reconnect` returns a new
+    connection for what it is given to show; it takes at most `connect_timeout_s`.
+    """
+
+    def __init__(
+        self,
+        connection: PeerConnection,
+        details: payloads.Welcome,
+        playlist: Playlist,
+        *,
+        loop: LoopThread,
+        reconnect: Reconnect,
+        connect_timeout_s: float,
+        piece_timeout_s: float,
+    ) -> None:
+        self.playlist = playlist
+        self.address = connection.place.named
+        self._connection = connection
+        self._loop = loop
+        self._reconnect = reconnect
+        self._connect_timeout_s = connect_timeout_s
+        self._piece_timeout_s = piece_timeout_s
+        self._proof = {"v": payloads.STREAM_VERSION, "session": details.session, "secret": details.secret}
+        self._resuming = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"PeerSession({self.address}, {len(self.playlist.entries)} tracks)"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed. A connection that was merely lost is taken up again by the next read."""
+        return self._closed or self._loop.is_closed
+
+    def read(self, track_id: str, start: int, stop: int) -> Generator[bytes]:
+        """Return the bytes of a track from `start` up to `stop`, in pieces, exactly so many.
+
+        A few pieces are asked for ahead. A lost connection is taken up again from the last good byte.
+        Closing the generator early calls off what is still on its way.
+
+        Raises
+        ------
+        UsageError
+            At once: when the track is not in the playlist, or the range not in the track.
+        PeerRefusedError
+            On the way: when the provider says no, because the file is gone or the session over.
+        PeerBrokeOffError
+            On the way: when the provider fails, breaks its promise, or this session is closed.
+        """
+        entry = self.playlist.entry(track_id)
+        if entry is None:
+            raise UsageError(f"the playlist of {self.address} has no track {track_id[:64]!r}")
+        if not 0 <= start <= stop <= entry.size_bytes:
+            raise UsageError(f"bytes {start} to {stop} do not lie within a track of {entry.size_bytes} bytes")
+        return self._read(track_id, start, stop)
+
+    def resume(self) -> None:
+        """Take the session up again, where its connection was lost.
+
+        Raises
+        ------
+        PeerUnreachableError, PeerRefusedError, PeerBrokeOffError
+            When the provider cannot be reached, knows this session no longer, or does not answer.
+        """
+        timeout_s = 2 * self._connect_timeout_s
+        self._loop.wait(self._loop.submit(self._resume()), timeout_s=timeout_s, waiting_for=f"{self.address}")
+
+    def close(self) -> None:
+        """Tell the provider that the session is over, and end it; closing twice does nothing."""
+        if self.is_closed:
+            return
+        ending = self._loop.submit(self.end())
+        try:
+            self._loop.wait(ending, timeout_s=_CLOSE_TIMEOUT_S, waiting_for=f"the end of {self.address}")
+        except StreamError as error:
+            logger.debug("a session ended without a goodbye: %s", error)
+
+    async def end(self) -> None:
+        """Do what `close` does, for a caller on the client's loop."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._connection.is_open:
+                async with asyncio.timeout(_BYE_TIMEOUT_S):
+                    await self._connection.call(payloads.BYE_EVENT, None, reply_bytes=0)
+        except (PeerBrokeOffError, TimeoutError):
+            logger.debug("%s did not hear the goodbye", self.address)
+        await self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, track_id: str, start: int, stop: int) -> Generator[bytes]:
+        position, patience = start, MAX_RESUMES
+        while position < stop:
+            window = _Window(self, track_id, position, stop)
+            try:
+                for piece in window.pieces():
+                    position += len(piece)
+                    patience = MAX_RESUMES
+                    yield piece
+            except PeerBrokeOffError as error:
+                # A provider that hangs costs a whole time limit each time, so it gets fewer chances.
+                patience -= MAX_RESUMES if isinstance(error.__cause__, TimeoutError) else 1
+                if patience < 0:
+                    raise
+                self._take_up_again(error)
+            finally:
+                window.close()
+
+    def _take_up_again(self, error: PeerBrokeOffError) -> None:
+        if self.is_closed or self._connection.has_lied:
+            raise error
+        logger.info("%s; it is taken up again", error)
+        try:
+            if isinstance(error.__cause__, TimeoutError):
+                self._loop.submit(self._connection.close()).result(_CLOSE_TIMEOUT_S)
+            self.resume()
+        except (PeerUnreachableError, TimeoutError) as failure:
+            raise PeerBrokeOffError(f"{error}, and could not be taken up again: {failure}") from failure
+
+    def ask(self, track_id: str, offset: int, length: int) -> concurrent.futures.Future[bytes]:
+        """Start to fetch one piece."""
+        return self._loop.submit(self._fetch(ReadRequest(track=track_id, offset=offset, length=length)))
+
+    def wait(self, asked: concurrent.futures.Future[bytes]) -> bytes:
+        """Return a piece that was asked for, as long as it comes in time."""
+        waiting_for = f"the next piece of the track from {self.address}"
+        return self._loop.wait(asked, timeout_s=self._piece_timeout_s, waiting_for=waiting_for)
+
+    async def _fetch(self, request: ReadRequest) -> bytes:
+        connection = self._connection
+        answer = await connection.call(payloads.READ_EVENT, payloads.plain(request), reply_bytes=request.length)
+        if isinstance(answer, bytes):
+            if len(answer) != request.length:
+                raise connection.give_up(f"it sent {len(answer)} bytes where {request.length} were asked for")
+            return answer
+        try:
+            code = payloads.parse(answer, ErrorReply).error
+        except ProtocolError as error:
+            raise connection.give_up("what it sent is no piece of a track") from error
+        raise PeerRefusedError(f"{self.address} does not send this track: {_REFUSED.get(code, 'it gives no reason')}")
+
+    async def _resume(self) -> None:
+        async with self._resuming:
+            if self._closed:
+                raise PeerBrokeOffError(f"the session with {self.address} was closed")
+            if self._connection.is_open:
+                return  # another reader was quicker
+            await self._connection.close()
+            connection = await self._reconnect(self._proof)
+            if self._closed:
+                await connection.close()
+            else:
+                self._connection = connection
+
+
+class _Window:
+    """The pieces of one read that are on their way, a few at a time."""
+
+    def __init__(self, session: PeerSession, track_id: str, start: int, stop: int) -> None:
+        self._session = session
+        self._track_id = track_id
+        self._spans = _spans(start, stop)
+        self._asked: deque[concurrent.futures.Future[bytes]] = deque()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return the pieces in order, asking for the next ones meanwhile."""
+        self._ask(PIECES_AHEAD)
+        while self._asked:
+            piece = self._session.wait(self._asked[0])
+            self._asked.popleft()
+            self._ask(1)
+            yield piece
+
+    def close(self) -> None:
+        """Call off what is still on its way."""
+        while self._asked:
+            self._asked.popleft().cancel()
+
+    def _ask(self, count: int) -> None:
+        for offset, length in islice(self._spans, count):
+            self._asked.append(self._session.ask(self._track_id, offset, length))
+
+
+def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield offset and length of each piece between `start` and `stop`."""
+    offset, length = start, FIRST_PIECE_BYTES
+    while offset < stop:
+        length = min(length, stop - offset)
+        yield offset, length
+        offset, length = offset + length, PIECE_BYTES
