@@ -1,0 +1,218 @@
+// The player: one <audio> element over a playlist.
+
+import { byId } from "./dom.js";
+import { clock, distance, spokenClock } from "./words.js";
+
+const VOLUME_KEY = "dnai-volume";
+const JUMP_S = 10;
+const RESTART_AFTER_S = 4;
+
+export class Player {
+  /** `tell(event, data)` goes to the app; `onTrack(index)` to whoever shows the playlist. */
+  constructor({ tell, onTrack }) {
+    this.tell = tell;
+    this.onTrack = onTrack;
+    this.playlist = null;
+    this.index = -1;
+    this.wanted = false;
+    this.askedAt = null;
+    this.audio = byId("audio");
+    this.box = byId("player");
+    this.seekBar = byId("seek");
+    this.volumeBar = byId("volume");
+    this.listenToAudio();
+    this.listenToButtons();
+    this.setVolume(Number(localStorage.getItem(VOLUME_KEY) ?? 80));
+  }
+
+  get track() {
+    return this.playlist?.tracks[this.index] ?? null;
+  }
+
+  listenToAudio() {
+    const { audio } = this;
+    audio.addEventListener("playing", () => this.state("playing"));
+    audio.addEventListener("pause", () => !audio.ended && this.state(this.track ? "paused" : "empty"));
+    audio.addEventListener("waiting", () => this.wanted && this.state("loading"));
+    audio.addEventListener("timeupdate", () => this.showTime());
+    audio.addEventListener("durationchange", () => this.showTime());
+    audio.addEventListener("ended", () => this.next());
+    audio.addEventListener("error", () => this.broken());
+  }
+
+  listenToButtons() {
+    byId("toggle").addEventListener("click", () => this.toggle());
+    byId("next").addEventListener("click", () => this.next());
+    byId("previous").addEventListener("click", () => this.previous());
+    this.seekBar.addEventListener("input", () => this.seekTo(Number(this.seekBar.value)));
+    this.volumeBar.addEventListener("input", () => this.setVolume(Number(this.volumeBar.value)));
+    const session = navigator.mediaSession;
+    for (const [action, handler] of Object.entries({
+      play: () => this.resume(), pause: () => this.pause(), nexttrack: () => this.next(), previoustrack: () => this.previous(),
+    })) session?.setActionHandler(action, handler);
+  }
+
+  /** A message went out: measure how long it takes until there is sound. */
+  asked() {
+    this.askedAt = performance.now();
+  }
+
+  /** Take over a playlist; `begin` says whether it starts to play. */
+  load(playlist, { begin }) {
+    this.playlist = playlist;
+    const start = playlist.tracks.findIndex((track) => track.id === playlist.start);
+    this.jump(Math.max(0, start), { begin });
+  }
+
+  jump(index, { begin = true } = {}) {
+    if (!this.playlist || index < 0 || index >= this.playlist.tracks.length) return;
+    this.index = index;
+    this.wanted = begin;
+    this.showTrack();
+    this.audio.src = `/audio/${encodeURIComponent(this.playlist.stream)}/${encodeURIComponent(this.track.id)}`;
+    this.onTrack(index);
+    this.tell("now", { stream: this.playlist.stream, track: this.track.id });
+    if (begin) this.resume();
+    else this.state("paused");
+  }
+
+  next() {
+    if (!this.playlist) return;
+    if (this.index + 1 < this.playlist.tracks.length) this.jump(this.index + 1);
+    else {
+      this.audio.pause();
+      this.state("loading");
+      this.tell("more", { stream: this.playlist.stream });
+    }
+  }
+
+  previous() {
+    if (this.audio.currentTime > RESTART_AFTER_S || this.index <= 0) this.seekTo(0);
+    else this.jump(this.index - 1);
+  }
+
+  /** Leave a track that cannot be had. */
+  skip(trackId) {
+    if (this.track?.id === trackId) this.next();
+  }
+
+  async resume() {
+    if (!this.track) return;
+    this.wanted = true;
+    this.state("loading");
+    try {
+      await this.audio.play();
+      this.hint("");
+    } catch (error) {
+      // Somebody else took over meanwhile (AbortError), or the browser wants a key or a click first.
+      if (error.name === "NotAllowedError") {
+        this.state("paused");
+        this.hint("Your browser wants you to start the sound yourself: press play.");
+      }
+    }
+  }
+
+  pause() {
+    this.wanted = false;
+    this.audio.pause();
+  }
+
+  toggle() {
+    if (this.audio.paused) this.resume();
+    else this.pause();
+  }
+
+  /** Stop for good: the playlist stays, at the beginning of its track. */
+  stop() {
+    this.pause();
+    this.seekTo(0);
+  }
+
+  restart() {
+    this.seekTo(0);
+    this.resume();
+  }
+
+  mute(is) {
+    this.audio.muted = is;
+    this.box.dataset.muted = String(is);
+  }
+
+  /** Nothing more is coming. */
+  finish() {
+    this.wanted = false;
+    this.audio.pause();
+    this.state(this.track ? "paused" : "empty");
+  }
+
+  seekTo(seconds) {
+    if (!this.track) return;
+    this.audio.currentTime = Math.max(0, Math.min(seconds, this.length() || seconds));
+    this.showTime();
+  }
+
+  seekBy(direction) {
+    this.seekTo(this.audio.currentTime + direction * JUMP_S);
+  }
+
+  setVolume(percent) {
+    const bounded = Math.max(0, Math.min(100, Number.isFinite(percent) ? percent : 80));
+    this.audio.volume = bounded / 100;
+    this.mute(false);
+    this.volumeBar.value = String(bounded);
+    localStorage.setItem(VOLUME_KEY, String(bounded));
+  }
+
+  louder(by) {
+    this.setVolume(Number(this.volumeBar.value) + by);
+  }
+
+  broken() {
+    if (!this.track || !this.audio.error) return;
+    this.state("loading");
+    this.tell("failed", { stream: this.playlist.stream, track: this.track.id, code: this.audio.error.code });
+  }
+
+  length() {
+    return Number.isFinite(this.audio.duration) && this.audio.duration > 0 ? this.audio.duration : (this.track?.duration_s ?? 0);
+  }
+
+  state(name) {
+    const before = this.box.dataset.state;
+    this.box.dataset.state = name;
+    byId("toggle").setAttribute("aria-label", name === "playing" ? "Pause" : "Play");
+    for (const id of ["toggle", "next", "previous", "seek"]) byId(id).disabled = !this.track;
+    if (name !== before && (name === "playing" || name === "paused")) this.tell("state", { playing: name === "playing" });
+  }
+
+  hint(text) {
+    byId("hint").textContent = text;
+    byId("hint").hidden = !text;
+  }
+
+  showTrack() {
+    const { track, playlist } = this;
+    byId("now-title").textContent = track.title;
+    byId("now-artist").textContent = track.artist;
+    byId("now-whose").textContent = playlist.own ? "your own collection" : `from ${playlist.whose} · distance ${distance(track.distance)}`;
+    document.title = `${track.title} · DN.ai`;
+    if ("MediaMetadata" in window) {
+      navigator.mediaSession.metadata = new MediaMetadata({ title: track.title, artist: track.artist, album: track.album });
+    }
+    this.showTime();
+  }
+
+  showTime() {
+    const total = this.length();
+    const position = this.audio.currentTime;
+    this.seekBar.max = String(total || 1);
+    this.seekBar.value = String(position);
+    this.seekBar.setAttribute("aria-valuetext", `${spokenClock(position)} of ${spokenClock(total)}`);
+    byId("elapsed").textContent = clock(position);
+    byId("duration").textContent = clock(total);
+    if (this.askedAt !== null && position > 0 && !this.audio.paused) {
+      this.box.dataset.firstSoundMs = String(Math.round(performance.now() - this.askedAt));
+      this.askedAt = null;
+    }
+  }
+}
