@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.errors import AppImportError
@@ -75,8 +76,8 @@ def bound_address(listening: socket.socket) -> Address:
     return Address(host=host, port=port)
 
 
-def serve(listening: socket.socket, load: Callable[[], Served], *, on_ready: Callable[[], None]) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+def serve(listening: socket.socket, load: Callable[[], Served], *, on_ready: Callable[[], None]) -> NoReturn:
+    """Serve until SIGTERM or SIGINT, then end this process.
 
     Parameters
     ----------
@@ -88,11 +89,26 @@ def serve(listening: socket.socket, load: Callable[[], Served], *, on_ready: Cal
     on_ready
         Called in that process when the app is loaded and requests are about to be taken.
     """
+    status = 0
     try:
         _Server(listening, load, on_ready).run()
     except SystemExit as ending:
-        return 1 if ending.code else 0
-    return 0
+        status = 1 if ending.code else 0
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process at once: all is closed, and taking large libraries down takes seconds on a busy machine."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _leave_when_served(_arbiter: object, worker: Any) -> None:  # noqa: ANN401 - gunicorn's own
+    """End the serving process; one that could not start keeps the status that says so."""
+    if worker.booted:
+        _leave(0)
 
 
 def _why(error: OSError) -> str:
@@ -133,6 +149,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "proc_name": "dnai-web",
             "post_worker_init": lambda _worker: self._on_ready(),
+            "worker_exit": _leave_when_served,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -190,11 +207,11 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
-        self.method_queue.defer(lambda: None)
+        self.method_queue.defer(self._end_idle)
 
-
-def log_to_stderr(level: str) -> None:
-    """Send the log of this process to stderr."""
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
-    )
+    def _end_idle(self) -> None:
+        """Close the connections on which nothing is under way."""
+        self.murder_keepalived(force=True)
+        for connection in self.pending_conns:
+            connection.timeout = 0.0
+        self.murder_pending()

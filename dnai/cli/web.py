@@ -50,7 +50,7 @@ def web_command(settings: Settings, password_file: Path | None, credits_file: Pa
     listening = bind(settings.web_listen)
     address = bound_address(listening)
     load = partial(load_app, settings, listen=Address(settings.web_listen.host, address.port), credits=credits)
-    sys.exit(serve(listening, load, on_ready=partial(_say_ready, address)))
+    serve(listening, load, on_ready=partial(_say_ready, address))
 
 
 def _say_ready(address: Address) -> None:

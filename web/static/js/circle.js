@@ -5,7 +5,6 @@ import { distance, latency, many } from "./words.js";
 
 const SIZE = 340;
 const CENTRE = SIZE / 2;
-const INNER = 30;
 const OUTER = 122;
 const DRAWN = 10;
 const LABEL_CHARS = 16;
@@ -18,17 +17,22 @@ function style(offer) {
   return offer.fate === "passed over" ? "out" : "";
 }
 
+/** How far from the middle a distance is drawn: in proportion, from the middle itself. */
+const radiusOf = (value, farthest) => (farthest > 0 ? (OUTER * value) / farthest : OUTER);
+
 function rings(farthest) {
   return [1, 2, 3].flatMap((part) => {
-    const radius = INNER + ((OUTER - INNER) * part) / 3;
-    const label = { className: "ring-label", text: distance((farthest * part) / 3), attributes: { x: CENTRE + 3, y: CENTRE + radius - 3 } };
-    return [shape("circle", { className: "ring", attributes: { cx: CENTRE, cy: CENTRE, r: radius } }), shape("text", label)];
+    const radius = (OUTER * part) / 3;
+    const ring = shape("circle", { className: "ring", attributes: { cx: CENTRE, cy: CENTRE, r: radius } });
+    if (!farthest) return [ring];
+    const attributes = { x: CENTRE, y: CENTRE + radius + 3, "text-anchor": "middle" };
+    return [ring, shape("text", { className: "ring-label", text: distance((farthest * part) / 3), attributes })];
   });
 }
 
 function peer(offer, index, count, farthest) {
   const angle = -Math.PI / 2.6 + (2 * Math.PI * index) / count;
-  const radius = INNER + (OUTER - INNER) * (farthest ? offer.distance / farthest : 1);
+  const radius = radiusOf(offer.distance, farthest);
   const x = CENTRE + radius * Math.cos(angle);
   const y = CENTRE + radius * Math.sin(angle);
   const kind = style(offer);
@@ -46,10 +50,10 @@ function peer(offer, index, count, farthest) {
 
 function picture(offers) {
   const drawn = offers.slice(0, DRAWN);
-  const farthest = Math.max(...drawn.map((offer) => offer.distance));
+  const farthest = drawn.length ? Math.max(...drawn.map((offer) => offer.distance)) : 0;
   const you = [
     shape("circle", { className: "you-dot", attributes: { cx: CENTRE, cy: CENTRE, r: 5 } }),
-    shape("text", { className: "you-label", text: "you", attributes: { x: CENTRE - 9, y: CENTRE + 19, "text-anchor": "middle" } }),
+    shape("text", { className: "you-label", text: "you", attributes: { x: CENTRE, y: CENTRE + 20, "text-anchor": "middle" } }),
   ];
   const peers = drawn.flatMap((offer, index) => peer(offer, index, drawn.length, farthest));
   // The list beside it says the same in words, so the picture itself is silent.
@@ -74,9 +78,12 @@ function offerRow(offer) {
 const otherRow = ({ name, why }) =>
   element("li", { className: "offer out" }, element("span", { className: "offer-name", text: name }), element("span", { className: "offer-facts", text: why }));
 
+/** The circle before anybody was asked. */
+export const showEmptyCircle = () => byId("circle-chart").replaceChildren(picture([]));
+
 /** Show a gathering: `{line, offers, others}`, the offers nearest first. */
 export function showCircle({ line, offers, others }) {
   byId("circle-line").textContent = line;
-  byId("circle-chart").replaceChildren(...(offers.length ? [picture(offers)] : []));
+  byId("circle-chart").replaceChildren(picture(offers));
   byId("circle-list").replaceChildren(...offers.map(offerRow), ...others.map(otherRow));
 }

@@ -1,7 +1,7 @@
 // The page, put together.
 
 import { Chat } from "./chat.js";
-import { showCircle } from "./circle.js";
+import { showCircle, showEmptyCircle } from "./circle.js";
 import { connect } from "./connection.js";
 import { Player } from "./player.js";
 import { PlaylistView } from "./playlist.js";
@@ -20,6 +20,7 @@ const chat = new Chat({
   },
 });
 listenForKeys(player);
+showEmptyCircle();
 
 const commands = {
   next: () => player.next(),

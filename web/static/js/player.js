@@ -31,7 +31,10 @@ export class Player {
 
   listenToAudio() {
     const { audio } = this;
-    audio.addEventListener("playing", () => this.state("playing"));
+    audio.addEventListener("playing", () => {
+      this.state("playing");
+      this.measure();
+    });
     audio.addEventListener("pause", () => !audio.ended && this.state(this.track ? "paused" : "empty"));
     audio.addEventListener("waiting", () => this.wanted && this.state("loading"));
     audio.addEventListener("timeupdate", () => this.showTime());
@@ -55,6 +58,16 @@ export class Player {
   /** A message went out: measure how long it takes until there is sound. */
   asked() {
     this.askedAt = performance.now();
+  }
+
+  /** Note when the sound has really begun to move: `timeupdate` comes up to 250 ms late. */
+  measure() {
+    if (this.askedAt === null || this.audio.paused) return;
+    if (this.audio.currentTime === 0) requestAnimationFrame(() => this.measure());
+    else {
+      this.box.dataset.firstSoundMs = String(Math.round(performance.now() - this.askedAt));
+      this.askedAt = null;
+    }
   }
 
   /** Take over a playlist; `begin` says whether it starts to play. */
@@ -210,9 +223,5 @@ export class Player {
     this.seekBar.setAttribute("aria-valuetext", `${spokenClock(position)} of ${spokenClock(total)}`);
     byId("elapsed").textContent = clock(position);
     byId("duration").textContent = clock(total);
-    if (this.askedAt !== null && position > 0 && !this.audio.paused) {
-      this.box.dataset.firstSoundMs = String(Math.round(performance.now() - this.askedAt));
-      this.askedAt = null;
-    }
   }
 }

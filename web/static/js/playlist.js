@@ -22,7 +22,7 @@ export class PlaylistView {
       element("span", { className: "track-title", text: track.title }),
       element("span", { className: "track-artist", text: track.artist }),
       element("span", { className: "track-time", text: clock(track.duration_s) }),
-      element("span", { className: "track-distance", text: distance(track.distance), attributes: { "aria-label": `distance ${distance(track.distance)}` } }),
+      element("span", { className: "track-distance", text: `${distance(track.distance)} away` }),
     );
     button.addEventListener("click", () => this.onJump(index));
     return element("li", { className: "track" }, button);
