@@ -1,0 +1,115 @@
+"""Workers, requesters and hostile members for the tests on a real broker."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pika
+import pytest
+from numpy.typing import NDArray
+
+from dnai.broker.consumer import OfferConsumer
+from dnai.broker.scatter import Scatter
+from dnai.recommend.provider import PlaylistQuery, Provider, RequestLimit, Shelf
+from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+
+SPACE = "test26"
+
+
+@pytest.fixture
+def vectors() -> Callable[[float], dict[str, NDArray[np.float32]]]:
+    """Makes the vectors of a request: one, all of whose numbers are the one given."""
+
+    def make(value: float) -> dict[str, NDArray[np.float32]]:
+        return {SPACE: np.full(26, value, dtype=np.float32)}
+
+    return make
+
+
+class MakeProvider(Protocol):
+    """Makes a provider whose tracks all lie at one point."""
+
+    def __call__(self, name: str, at: dict[Genre, float], *, tracks: int = 3, **options: Any) -> Provider:
+        """Return a provider with `tracks` tracks of each genre, all numbers of their vectors as given."""
+
+
+@pytest.fixture
+def make_provider() -> MakeProvider:
+    """Real providers with shelves made up for the test."""
+
+    def make(name: str, at: dict[Genre, float], *, tracks: int = 3, **options: Any) -> Provider:
+        def issue(user_id: str, query: PlaylistQuery) -> str:
+            return "ticket-" + secrets.token_urlsafe(16)
+
+        provider = Provider(
+            provider_id=options.get("provider_id", secrets.token_urlsafe(16)),
+            name=name,
+            model_id="test-model",
+            issue_ticket=options.get("issue_ticket", issue),
+            host="127.0.0.1",
+            port=7711,
+            limit=options.get("limit", RequestLimit(burst=100_000, per_s=100_000)),
+        )
+        rows = [(genre, value) for genre, value in at.items() for _ in range(tracks)]
+        matrix = np.array([[value] * 26 for _, value in rows], dtype=np.float32).reshape(len(rows), 26)
+        shelf_tracks = [_track(genre, number) for number, (genre, _) in enumerate(rows)]
+        provider.shelf = Shelf(shelf_tracks, {options.get("space_id", SPACE): matrix})
+        return provider
+
+    return make
+
+
+def _track(genre: Genre, number: int) -> Track:
+    return Track(
+        path=Path(f"/music/{number}.mp3"),
+        title=f"Song {number}",
+        artist="Somebody",
+        album="",
+        year=None,
+        genre=genre,
+        genre_origin=GenreOrigin.TAG,
+        model_genre=genre,
+        confidence=0.5,
+        duration_s=180.0,
+        audio_type=AudioType.MP3,
+        size_bytes=1_000_000,
+        mtime_ns=0,
+    )
+
+
+class Parts:
+    """Starts requesters, workers and bare channels, and closes all of them after the test."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+
+    def scatter(self, url: str, *, deadline_s: float = 1.0) -> Scatter:
+        """Return a started requester."""
+        return self._stack.enter_context(Scatter(url, deadline_s=deadline_s))
+
+    def worker(self, url: str, provider: Provider) -> OfferConsumer:
+        """Return a started worker."""
+        return self._stack.enter_context(OfferConsumer(url, provider=provider))
+
+    def channel(self, url: str) -> Any:
+        """Return a bare pika channel, for members who do not keep to the rules."""
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+        self._stack.callback(_close, connection)
+        return connection.channel()
+
+
+def _close(connection: Any) -> None:
+    if connection.is_open:
+        connection.close()
+
+
+@pytest.fixture
+def parts() -> Iterator[Parts]:
+    """Parts that end with the test."""
+    with contextlib.ExitStack() as stack:
+        yield Parts(stack)
