@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from dnai.config import Address
 from dnai.errors import ConfigurationError
@@ -42,6 +42,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "require-trusted-types-for 'script'",
     )
 )
+
+_HOST_HEADER = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 SECURITY_HEADERS = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
@@ -151,14 +153,8 @@ class Gate:
 
 def _host_of(host_header: str) -> str | None:
     """Return the host in a Host header, bare and in lower case, or None when it is none."""
-    try:
-        parts = urlsplit(f"//{host_header}")
-        _ = parts.port
-    except ValueError:
-        return None
-    if not parts.hostname or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        return None
-    return _bare_host(parts.hostname)
+    parts = _HOST_HEADER.fullmatch(host_header)
+    return _bare_host(parts["host"]) if parts else None
 
 
 def _bare_host(name: str) -> str:
