@@ -29,7 +29,7 @@ from dnai.broker.scatter import Scatter
 from dnai.cli import demo_music
 from dnai.cli.demo_circle import Seat, listener_with, make_seat, seats_for_folders, write_settings
 from dnai.cli.demo_requests import Answered, ask_everything, choose
-from dnai.cli.demo_scans import ScanState, describe, scan_all
+from dnai.cli.demo_scans import scan_all
 from dnai.cli.processes import Process, Processes
 from dnai.config import ENV_PREFIX, PROJECT_DIR, load_settings
 from dnai.errors import BrokerError, DnaiError, UsageError
@@ -45,7 +45,7 @@ _WORKER_READY = "worker ready"
 _READY_TIMEOUT_S = 60.0
 _PRESENCE_TIMEOUT_S = 20.0
 _WATCH_S = 0.5
-_PROGRESS_INTERVAL_S = 3.0
+_PROGRESS_INTERVAL_S = 5.0
 
 
 @click.command()
@@ -203,11 +203,7 @@ class _Circle:
 
     def _scan(self) -> None:
         progress = _Progress()
-
-        def show(states: Sequence[ScanState], elapsed_s: float) -> None:
-            progress.show(describe(states, elapsed_s))
-
-        scan_all((*self.providers, self.listener), self._processes, show=show)
+        scan_all((*self.providers, self.listener), self._processes, show=progress.show)
         progress.end()
         for seat in (*self.providers, self.listener):
             _say(f"  {seat.name}: {_contents(seat)}")
@@ -268,6 +264,8 @@ def _leave_own_circle(demo_dir: Path) -> None:
         del os.environ[name]
     os.environ.setdefault("NUMBA_CACHE_DIR", str(demo_dir / "numba"))
     os.environ["PYTHONUNBUFFERED"] = "1"
+    # All these programs share one machine: one thread each for linear algebra is enough.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _contents(seat: Seat) -> str:
