@@ -8,7 +8,6 @@ until a ticket is shown, the words that may be said, and the bytes on their way 
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -39,12 +38,11 @@ _FAREWELL_S: Final = 0.5
 CONNECTION_KEY: Final = "dnai.connection"
 _TRANSPORT_KEY: Final = "dnai.transport"
 
-# Engine.IO close, pong, and the three Socket.IO packets that a client has a use for.
-_ALLOWED_TEXT = re.compile(r"1\Z|3(probe)?\Z|4[012]")
+# Engine.IO's pong, and the two Socket.IO packets that start and make use of a session. A goodbye of either
+# protocol ("1", "41") ends the connection like anything else; the library would leave it open.
+_ALLOWED_TEXT = re.compile(r"3\Z|4[02]")
 _CONNECT_TEXT = "40"
 _END: Final = {"type": "websocket.disconnect", "code": 1008}
-
-logger = logging.getLogger(__name__)
 
 
 class Connection:
@@ -58,6 +56,7 @@ class Connection:
         self._admit_by = self._loop.time() + GREETING_TIMEOUT_S
         self._admitted = False
         self._greeted = False
+        self._gone = False
         self._queued_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -88,19 +87,19 @@ class Connection:
         except TimeoutError:
             self._transport.abort()
             return False
-        return True
+        return not self._gone
 
     async def receive(self) -> Message:
         """Return the next ASGI message; the end of the connection instead of what is not allowed."""
+        if self._gone:
+            return dict(_END)
         try:
             limit_s = None if self._admitted else max(0.0, self._admit_by - self._loop.time())
             message = await asyncio.wait_for(self._receive(), limit_s)
         except TimeoutError:
             return dict(_END)
-        if message["type"] == "websocket.receive" and not self._is_allowed(message.get("text")):
-            logger.debug("a connection said what no listener says; it is ended")
-            return dict(_END)
-        return message
+        is_fine = message["type"] != "websocket.receive" or self._is_allowed(message.get("text"))
+        return message if is_fine else dict(_END)
 
     def _is_allowed(self, text: str | None) -> bool:
         if text is None or not _ALLOWED_TEXT.match(text):
@@ -114,7 +113,9 @@ class Connection:
         """Pass an ASGI message on, and make room for the next one."""
         try:
             await asyncio.wait_for(self._send(message), STALL_TIMEOUT_S)
-        except TimeoutError:
+        except BaseException:
+            self._gone = True
+            self._room.set()
             self._transport.abort()
             raise
         self._queued_bytes -= len(message.get("bytes") or b"")
