@@ -11,6 +11,7 @@
     ├── ModelError               a model folder, or the table that one is trained on
     ├── CatalogueError           the catalogue of a music folder
     │   └── CatalogueFullError   the disk has no room for it
+    ├── ChatMemoryError          what the chatbot was taught cannot be kept or read
     ├── BrokerError              RabbitMQ, named with host and port
     │   ├── BrokerUnreachableError   nobody answers there
     │   ├── BrokerRefusedError       wrong user, password or virtual host
@@ -62,6 +63,10 @@ class CatalogueError(DnaiError):
 
 class CatalogueFullError(CatalogueError):
     """There is no room on the disk for the catalogue."""
+
+
+class ChatMemoryError(DnaiError):
+    """What the chatbot has learned cannot be read or written."""
 
 
 class BrokerError(DnaiError):
