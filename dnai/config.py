@@ -103,6 +103,13 @@ def _to_list(value: object) -> object:
     return value
 
 
+def _to_networks(value: object) -> object:
+    parts = _to_list(value)
+    if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+        return tuple(ipaddress.ip_network(part) for part in parts)
+    return parts
+
+
 def _to_label(value: object) -> object:
     return clean_text(value, max_chars=64) if isinstance(value, str) else value
 
@@ -111,15 +118,23 @@ def _to_broker(value: object) -> object:
     """Check the URL here, so that its password never stands in an error of pydantic's."""
     if not isinstance(value, str):
         return value
-    parts = urlsplit(value)
-    if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
-        raise ValueError("expected amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps:// for TLS)")
+    form = "amqp://USER:PASSWORD@HOST:PORT/VHOST (or amqps:// for TLS)"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        # Not chained: the error of urlsplit can hold the password.
+        raise ValueError(f"host or port cannot be read; expected {form}") from None
+    if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or port == 0:
+        raise ValueError(f"expected {form}")
     if not parts.username or parts.password is None:
         raise ValueError("the URL must name a member's user and password: amqp://USER:PASSWORD@HOST:PORT/VHOST")
     return value
 
 
-AddressSetting = Annotated[Address, BeforeValidator(_to_address)]
+# NoDecode, here and below: a variable of the environment is text, not JSON.
+AddressSetting = Annotated[Address, NoDecode, BeforeValidator(_to_address)]
+OptionalAddressSetting = Annotated[Address | None, NoDecode, BeforeValidator(_to_address)]
 NetworkSetting = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -148,7 +163,7 @@ class Settings(BaseSettings):
     listen: AddressSetting = Field(
         default=Address(_LOOPBACK_LISTEN, 7711), description="where the worker streams music from, HOST:PORT"
     )
-    advertise: AddressSetting | None = Field(
+    advertise: OptionalAddressSetting = Field(
         default=None, description="the address others reach the worker at, where it differs from listen"
     )
     rescan_s: float = Field(
@@ -166,7 +181,7 @@ class Settings(BaseSettings):
     web_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_to_list)] = Field(
         default=(), description="further host names under which the page may be opened, separated by commas"
     )
-    peer_networks: Annotated[tuple[NetworkSetting, ...], NoDecode, BeforeValidator(_to_list)] = Field(
+    peer_networks: Annotated[tuple[NetworkSetting, ...], NoDecode, BeforeValidator(_to_networks)] = Field(
         default=(), description="the only networks that music is fetched from, as CIDR separated by commas; empty: any"
     )
     log_level: str = Field(
@@ -245,7 +260,7 @@ def load_settings(options: Mapping[str, object]) -> Settings:
         With every mistake in every source, one a line.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    data_dir = Path(str(given.get("data_dir") or os.environ.get(f"{ENV_PREFIX}DATA_DIR") or _default_data_dir()))
+    data_dir = _data_dir(given.get("data_dir"))
     config_file = data_dir / CONFIG_FILE_NAME
     problems = _unknown_variables()
 
@@ -253,20 +268,24 @@ def load_settings(options: Mapping[str, object]) -> Settings:
         model_config = SettingsConfigDict(toml_file=config_file if config_file.is_file() else None)
 
     # Typed so because BaseSettings also takes options of its own as keywords, none of which is given here.
-    values: dict[str, Any] = {**given, "data_dir": data_dir.expanduser().absolute()}
+    values: dict[str, Any] = {**given, "data_dir": data_dir}
     try:
         settings = _UserSettings(**values)
     except ValidationError as error:
         problems += [_describe(problem, config_file) for problem in error.errors(include_input=False)]
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         problems.append(f"{config_file} is not readable as TOML: {error}")
     if problems:
         raise ConfigurationError("\n".join(problems))
     return settings
 
 
-def _default_data_dir() -> str:
-    return platformdirs.user_data_dir("dnai", appauthor=False)
+def _data_dir(given: object) -> Path:
+    text = str(given or os.environ.get(f"{ENV_PREFIX}DATA_DIR") or platformdirs.user_data_dir("dnai", appauthor=False))
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigurationError(f"data_dir ({ENV_PREFIX}DATA_DIR): {text}: {error}") from error
 
 
 def _unknown_variables() -> list[str]:
