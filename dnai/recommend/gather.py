@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from dnai.recommend.messages import Decline, Offer
 from dnai.tracks import Genre
 
+MAX_PROVIDERS_PER_USER = 8
+"""How many collections one user may offer; further ones are made up, or a mistake."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProviderKey:
@@ -121,6 +124,12 @@ class Gathering:
         """Wait no longer for `provider`: it said goodbye."""
         self._missing.discard(provider)
         self._expected.pop(provider, None)
+
+    def is_crowded(self, provider: ProviderKey) -> bool:
+        """Whether the user of a provider that nobody counts on has sent as many answers as are taken of one user."""
+        if provider in self._expected or provider in self._answered:
+            return False
+        return sum(other.user_id == provider.user_id for other in self._answered) >= MAX_PROVIDERS_PER_USER
 
     def take(self, answer: Offer | Decline, *, provider: ProviderKey, now: float) -> bool:
         """Take an answer in; return False when this provider has answered before."""

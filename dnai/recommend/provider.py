@@ -157,7 +157,7 @@ class Provider:
         ProtocolError
             When the reply key is not the asker's, or a vector does not have the dimension of its space.
         """
-        if not user_id or not reply_to.startswith(user_id + "."):
+        if not user_id or reply_to.rpartition(".")[0] != user_id:
             raise ProtocolError(f"request of user {user_id!r} wants its answer sent to {reply_to[:80]!r}")
         if not self._throttle.admits(user_id, now=now):
             return self._decline(BUSY)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.errors import UsageError
-from dnai.recommend.gather import Gathering, GatherResult, ProviderKey
-from dnai.recommend.messages import Decline, Goodbye, Hello, Message, Offer, Request
+from dnai.recommend.gather import MAX_PROVIDERS_PER_USER, Gathering, GatherResult, ProviderKey
+from dnai.recommend.messages import MAX_COORDINATE, Decline, Goodbye, Hello, Message, Offer, Request
 from dnai.text import clean_text
 from dnai.tracks import Genre
 
@@ -24,7 +24,6 @@ HELLO_INTERVAL_S = 30.0
 PRESENCE_LIFETIME_S = 75.0
 """How long a provider counts as present after its last sign of life: two hellos may be lost."""
 
-MAX_PROVIDERS_PER_USER = 8
 MAX_PROVIDERS = 10_000
 _REMEMBERED_REQUESTS = 1000
 
@@ -148,10 +147,11 @@ class Requester:
         Raises
         ------
         UsageError
-            When there is no vector, or one holds a number that is not finite.
+            When there is no vector, or one holds a number that is not finite or above `MAX_COORDINATE`.
         """
-        if not vectors or not all(np.isfinite(vector).all() for vector in vectors.values()):
-            raise UsageError("a request needs at least one vector, of finite numbers")
+        # Written so that NaN fails too.
+        if not vectors or not all((np.abs(vector) <= MAX_COORDINATE).all() for vector in vectors.values()):
+            raise UsageError(f"a request needs at least one vector, of numbers up to {MAX_COORDINATE:.0e}")
         now = self._clock()
         correlation_id = self._new_id()
         others = self._presence.others(self._user_id, now=now)
@@ -213,6 +213,8 @@ class Requester:
         gathering = self._gatherings.get(correlation_id)
         if gathering is None:
             self.dropped["late" if correlation_id in self._recent else "foreign"] += 1
+        elif gathering.is_crowded(provider):
+            self.dropped["crowded"] += 1
         elif not gathering.take(_labelled(answer), provider=provider, now=self._clock()):
             self.dropped["duplicate"] += 1
 
