@@ -58,6 +58,8 @@ GENRE_SPELLINGS: Mapping[str, Genre] = MappingProxyType(
         "disco music": Genre.DISCO,
         "hip hop": Genre.HIPHOP,
         "hip hop rap": Genre.HIPHOP,
+        "hip hop and rap": Genre.HIPHOP,
+        "rap and hip hop": Genre.HIPHOP,
         "rap": Genre.HIPHOP,
         "rap hip hop": Genre.HIPHOP,
         "trap": Genre.HIPHOP,
@@ -113,7 +115,7 @@ def fold_genre_name(text: str) -> str:
     """Return `text` in lower case, with ``&`` and ``'n'`` spelled out and other punctuation as one space."""
     lowered = text.casefold().replace("&", " and ")
     lowered = re.sub(r"\brock\s*'?\s*n\s*'?\s*roll\b", "rock n roll", lowered)
-    return re.sub(r"[^\w]+|_", " ", lowered).strip()
+    return re.sub(r"[\W_]+", " ", lowered).strip()
 
 
 def parse_genre(text: str) -> Genre | None:

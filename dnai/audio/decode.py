@@ -6,10 +6,11 @@ same; m4a, aac and the rest are read with PyAV (FFmpeg).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import librosa
@@ -28,6 +29,13 @@ SILENCE_PEAK = 1e-4
 MIN_DURATION_S = 0.1
 """What is shorter has fewer than a handful of frames, and its means say nothing."""
 
+MAX_DURATION_S = 3600.0
+"""What is longer does not fit into the memory that its analysis takes (0.1 GB a minute)."""
+
+MAX_PEAK = 5e4
+"""Full scale is 1, and 32768 in files that hold whole numbers as floats; what is far beyond is no sound."""
+
+_BLOCK_FRAMES = 1 << 18
 _SOUNDFILE_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus"})
 
 
@@ -45,53 +53,73 @@ def decode(path: Path) -> Samples:
     Raises
     ------
     DecodeError
-        When the file cannot be opened, is no sound, or holds numbers that are not finite.
+        When the file is no sound, or holds numbers that are not finite or beyond `MAX_PEAK`.
     UnusableAudioError
-        When it is shorter than `MIN_DURATION_S`, or silent.
+        When it is shorter than `MIN_DURATION_S`, longer than `MAX_DURATION_S`, or silent.
+    OSError
+        When the file cannot be opened or read.
     """
-    y, sr = _read(path)
+    with path.open("rb") as file:
+        y, sr = _read(file, suffix=path.suffix.lower())
     duration_s = len(y) / sr if sr > 0 else 0.0
     if duration_s < MIN_DURATION_S:
         raise UnusableAudioError(f"too short: {len(y)} samples ({duration_s:.3f} s)")
     if not np.isfinite(y).all():
         raise DecodeError("damaged: some samples are not finite numbers")
-    if float(np.abs(y).max()) < SILENCE_PEAK:
+    peak = float(np.abs(y).max())
+    if peak > MAX_PEAK:
+        raise DecodeError(f"damaged: samples of up to {peak:.0e}, where full scale is 1")
+    if peak < SILENCE_PEAK:
         raise UnusableAudioError("silent from beginning to end")
     resampled = librosa.resample(y, orig_sr=sr, target_sr=SAMPLE_RATE) if sr != SAMPLE_RATE else y
     return Samples(y=np.ascontiguousarray(resampled, dtype=np.float32), duration_s=duration_s)
 
 
-def _read(path: Path) -> tuple[NDArray[np.float32], int]:
-    if path.suffix.lower() not in _SOUNDFILE_SUFFIXES:
-        return _read_av(path)
+def _read(file: BinaryIO, *, suffix: str) -> tuple[NDArray[np.float32], int]:
+    if suffix not in _SOUNDFILE_SUFFIXES:
+        return _read_av(file)
     try:
-        return _read_soundfile(path)
+        return _read_soundfile(file)
     except soundfile.LibsndfileError:
         # FFmpeg reads some files that libsndfile does not, and says better what is wrong with the rest.
-        return _read_av(path)
+        file.seek(0)
+        return _read_av(file)
 
 
-def _read_soundfile(path: Path) -> tuple[NDArray[np.float32], int]:
-    with path.open("rb") as file:
-        frames, sr = soundfile.read(file, dtype="float32", always_2d=True)
-    return librosa.to_mono(frames.T), int(sr)
+def _read_soundfile(file: BinaryIO) -> tuple[NDArray[np.float32], int]:
+    with soundfile.SoundFile(file) as sound:
+        sr = int(sound.samplerate)
+        return _join(_soundfile_blocks(sound), sr), sr
 
 
-def _read_av(path: Path) -> tuple[NDArray[np.float32], int]:
-    with _av_errors(), av.open(str(path)) as container:
+def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    while len(block := sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        yield block.T
+
+
+def _read_av(file: BinaryIO) -> tuple[NDArray[np.float32], int]:
+    # FFmpeg is given the open file, never its name: a playlist that is named like music opens nothing else.
+    with _av_errors(), av.open(file, mode="r") as container:
         if not container.streams.audio:
             raise DecodeError("holds no sound")
         stream = container.streams.audio[0]
-        sr = int(stream.rate)
+        sr = int(stream.rate or 0)
         resampler = av.AudioResampler(format="fltp", rate=sr)
-        blocks = [
-            librosa.to_mono(block.to_ndarray())
-            for frame in container.decode(stream)
-            for block in resampler.resample(frame)
-        ]
-    if not blocks:
-        raise DecodeError("holds no sound")
-    return np.concatenate(blocks), sr
+        frames = (part for frame in container.decode(stream) for part in resampler.resample(frame))
+        return _join((np.asarray(frame.to_ndarray(), dtype=np.float32) for frame in frames), sr), sr
+
+
+def _join(blocks: Iterable[NDArray[np.float32]], sr: int) -> NDArray[np.float32]:
+    """The mean of the channels of blocks of shape ``(channels, n)``, one after the other."""
+    mono: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)]
+    samples = 0
+    for block in blocks:
+        # As librosa.to_mono does, which would refuse what is not finite with an error of its own.
+        mono.append(block.mean(axis=0))
+        samples += block.shape[1]
+        if samples > MAX_DURATION_S * sr:
+            raise UnusableAudioError(f"too long: more than {MAX_DURATION_S / 60:.0f} minutes")
+    return np.concatenate(mono)
 
 
 @contextmanager

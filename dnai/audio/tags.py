@@ -84,7 +84,8 @@ def _first(fields: Mapping[str, list[str]], name: str) -> str:
 
 
 def _parse_year(text: str) -> int | None:
-    match = re.search(r"\b(1[89]\d\d|20\d\d)\b", text[:40])
+    """The year of ``2004``, ``2004-05-01`` or ``20040501``."""
+    match = re.search(r"(?<!\d)(1[89]\d\d|20\d\d)(?=\D|$|\d{4}(?!\d))", text[:40])
     return int(match[1]) if match else None
 
 

@@ -20,7 +20,7 @@ from dnai.config import Settings
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue, CataloguedTrack, Failure
 from dnai.library.collection import Collection
-from dnai.library.scanner import ScanProgress, scan_folder
+from dnai.library.scanner import ScanProgress, music_root, scan_folder
 from dnai.recommend.midpoint import Midpoint, genre_midpoints
 from dnai.text import clean_text
 from dnai.tracks import Genre, Track
@@ -41,7 +41,7 @@ def scan_command(settings: Settings, folder: Path) -> None:
     with Catalogue(settings.catalogue_path) as catalogue:
         with _progress_bar() as report:
             summary = scan_folder(folder, catalogue, model, report=report)
-        for failure in catalogue.failures(under=folder.expanduser().absolute()):
+        for failure in catalogue.failures(under=music_root(folder)):
             click.echo(f"skipped {_shown_path(failure.path)}: {failure.reason}", err=True)
     click.echo(
         f"{summary.analysed} analysed, {summary.unchanged} unchanged, "

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from dnai.audio.decode import decode
-from dnai.audio.features import extract_features
+from dnai.audio.features import FEATURE_DEFINITION, FEATURE_NAMES, extract_features
 from dnai.audio.tags import read_tags
-from dnai.errors import AudioError, CatalogueFullError, UsageError
+from dnai.errors import AudioError, CatalogueFullError, ModelError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue, CataloguedTrack, Failure, FileStamp
 from dnai.text import clean_text
@@ -55,10 +55,13 @@ def scan_folder(
     ------
     UsageError
         When the folder does not exist or cannot be read.
+    ModelError
+        When the model knows other features than the ones that are measured.
     CatalogueError
         When the catalogue cannot be written; what was written before is kept.
     """
-    root = _checked_root(folder)
+    _check_model(model)
+    root = music_root(folder)
     known = {one.track.path: one for one in catalogue.tracks(under=root)}
     failed_before = {failure.path: failure for failure in catalogue.failures(under=root)}
     found = dict(find_sound_files(root))
@@ -81,17 +84,17 @@ def scan_folder(
 
 
 def find_sound_files(root: Path) -> Iterator[tuple[Path, FileStamp]]:
-    """Yield the regular files below `root` whose names end like sound files, in the order of their names.
+    """Yield the files below `root` whose names end like sound files, in the order of their names.
 
     Links are followed, each folder once, so that a loop of links ends.
     """
     seen: set[tuple[int, int]] = set()
     for folder, folder_names, file_names in os.walk(root, followlinks=True, onerror=_log_unreadable):
-        folder_stat = Path(folder).stat()
-        if (folder_stat.st_dev, folder_stat.st_ino) in seen:
+        identity = _identity(Path(folder))
+        if identity is None or identity in seen:
             folder_names.clear()
             continue
-        seen.add((folder_stat.st_dev, folder_stat.st_ino))
+        seen.add(identity)
         folder_names.sort()
         for name in sorted(file_names):
             path = Path(folder, name)
@@ -100,8 +103,18 @@ def find_sound_files(root: Path) -> Iterator[tuple[Path, FileStamp]]:
                 yield path, stamp
 
 
-def _checked_root(folder: Path) -> Path:
-    root = folder.expanduser().absolute()
+def music_root(folder: Path) -> Path:
+    """Return the absolute path that the catalogue knows a music folder by.
+
+    Raises
+    ------
+    UsageError
+        When the folder does not exist or cannot be read.
+    """
+    try:
+        root = folder.expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(f"the music folder {folder} cannot be found: {error}") from error
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise UsageError(f"the music folder {root} {what}")
@@ -110,18 +123,39 @@ def _checked_root(folder: Path) -> Path:
     return Path(os.path.normpath(root))
 
 
+def _check_model(model: GenreModel) -> None:
+    if model.feature_names != FEATURE_NAMES or model.feature_definition != FEATURE_DEFINITION:
+        raise ModelError(
+            f"the model {model.name} knows {model.feature_definition!r}, "
+            f"and this program measures {FEATURE_DEFINITION!r}: choose another model"
+        )
+
+
 def _log_unreadable(error: OSError) -> None:
-    _logger.warning("left out %s: %s", error.filename, error.strerror)
+    _logger.warning("left out %s: %s", clean_text(os.fsdecode(error.filename or "")), error.strerror)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What makes a folder the same under all its names; None when it has gone meanwhile."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        _log_unreadable(error)
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _stamp(path: Path) -> FileStamp | None:
-    """The stamp of a regular file; None for pipes, devices, and links that lead nowhere."""
+    """The stamp of a file, or of a link that leads nowhere; None when it has gone meanwhile."""
     try:
         status = path.stat()
-    except OSError as error:
-        _logger.warning("left out %s: %s", clean_text(str(path)), error.strerror)
-        return None
-    return FileStamp(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    except OSError:
+        try:
+            status = path.lstat()
+        except OSError as error:
+            _log_unreadable(error)
+            return None
+    return FileStamp(status.st_size, status.st_mtime_ns)
 
 
 def _is_known(
@@ -159,8 +193,12 @@ def analyse_file(path: Path, stamp: FileStamp, model: GenreModel) -> CataloguedT
     Raises
     ------
     AudioError
-        When the file cannot be read as sound, or nothing can be measured on it.
+        When the file is none, cannot be read as sound, or nothing can be measured on it.
+    OSError
+        When it cannot be opened or read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise AudioError("not a file, but a pipe, a socket or a device")
     if not stamp.size_bytes:
         raise AudioError("empty: 0 bytes")
     samples = decode(path)
