@@ -37,7 +37,7 @@ LITERT_FILE = "network.tflite"
 KERAS_FILE = "network.keras"
 
 _T = TypeVar("_T")
-_Name = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
+_Name = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+\Z")]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,13 +87,14 @@ class GenreModel:
         _check_dimensions(folder, manifest, scaler)
         self.name = manifest.name
         self.feature_names = manifest.feature_names
+        self.feature_definition = manifest.feature_definition
         self.labels = manifest.labels
         self.space_id = make_space_id(manifest, scaler)
         self.model_id = make_model_id(manifest)
         self.midpoints: Mapping[Genre, NDArray[np.float32]] = _load_midpoints(folder, manifest)
         self._mean = np.array(scaler.mean)
         self._scale = np.array(scaler.scale)
-        self._network = _Network(folder / LITERT_FILE)
+        self._network = _Network(folder / LITERT_FILE, inputs=self.dimension, outputs=len(self.labels))
 
     @property
     def dimension(self) -> int:
@@ -144,7 +145,7 @@ def file_sha256(path: Path) -> str:
 class _Network:
     """LiteRT's interpreter, which serves one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, inputs: int, outputs: int) -> None:
         try:
             # The default delegate announces itself on stderr and gains nothing for so small a network.
             self._interpreter: Any = Interpreter(
@@ -154,8 +155,12 @@ class _Network:
             )
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path} is not a network that LiteRT can run: {error}") from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+        (taken, *_), (given, *_) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if taken["shape"][-1] != inputs or given["shape"][-1] != outputs:
+            sizes = f"{taken['shape'][-1]} inputs and {given['shape'][-1]} outputs"
+            raise ModelError(f"{path} has {sizes}; the model names {inputs} features and {outputs} genres")
+        self._input = taken["index"]
+        self._output = given["index"]
         self._lock = threading.Lock()
 
     def run(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

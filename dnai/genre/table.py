@@ -54,10 +54,11 @@ def read_table(path: Path) -> FeatureTable:
     ------
     ModelError
         When the file cannot be read, a column is missing, a label is none of the ten, a number is not
-        finite, there is only one genre, or an artist or a track stands on both sides of the split.
+        finite, there is only one genre, a split is neither ``train`` nor ``valid`` nor empty, or an artist
+        or a track stands on both sides of it.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             columns = list(reader.fieldnames or ())
@@ -102,7 +103,11 @@ def _label(path: Path, line: int, text: str) -> int:
 def _check(path: Path, table: FeatureTable) -> None:
     if len(np.unique(table.labels)) < 2:
         raise ModelError(f"{path} has tracks of one genre only: there is nothing to tell apart")
+    unknown = set(table.split) - {"train", "valid", ""}
+    if unknown:
+        raise ModelError(f"{path}: split {min(unknown)!r} is not known; it is train, valid or empty")
+    kept_apart = table.split == "valid"
     for names, what in ((table.groups, "group"), (table.tracks, "track")):
-        both = set(names[table.split == "train"]) & set(names[table.split == "valid"])
+        both = set(names[~kept_apart]) & set(names[kept_apart])
         if both:
             raise ModelError(f"{path}: {what} {min(both)!r} stands on both sides of the split")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from dnai.genre.model import (
 from dnai.genre.table import LABELS, FeatureTable
 
 CARD_FILE = "MODEL_CARD.md"
+_MODEL_FILES = {MANIFEST_FILE, SCALER_FILE, MIDPOINTS_FILE, LITERT_FILE, KERAS_FILE, CARD_FILE}
 HIDDEN_UNITS = (256, 128, 64)
 
 _logger = logging.getLogger(__name__)
@@ -70,8 +70,10 @@ def train_model(table: FeatureTable, folder: Path, *, name: str, plan: TrainingP
     Raises
     ------
     ModelError
-        When the table has too few artists to tell when to stop, or the folder cannot be written.
+        When the table has too few artists to tell when to stop, or the folder cannot be written
+        or holds other things than a model.
     """
+    _check_place(folder)
     learning = table.rows(table.split != "valid")
     kept_apart = table.rows(table.split == "valid")
     epochs = _find_epochs(learning, plan)
@@ -166,11 +168,32 @@ def _write(
             fresh.mkdir()
             _write_files(fresh, name=name, network=network, scaler=scaler, table=table)
             (fresh / CARD_FILE).write_text(_card(name, table, report), encoding="utf-8")
-            if folder.exists():
-                folder.rename(Path(scratch) / "previous")
-            shutil.move(fresh, folder)
+            _replace(folder, fresh, Path(scratch) / "previous")
     except OSError as error:
         raise ModelError(f"the model cannot be written to {folder}: {error}") from error
+
+
+def _replace(folder: Path, fresh: Path, previous: Path) -> None:
+    """Put `fresh` into the place of `folder`, or leave the old one there."""
+    if not folder.exists():
+        fresh.rename(folder)
+        return
+    folder.rename(previous)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        previous.rename(folder)
+        raise
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse to replace what is not a model: what stands there is removed."""
+    try:
+        others = sorted({path.name for path in folder.iterdir()} - _MODEL_FILES) if folder.exists() else []
+    except OSError as error:
+        raise ModelError(f"the model cannot be written to {folder}: {error}") from error
+    if others:
+        raise ModelError(f"{folder} holds {others[0]!r}, which is no part of a model: choose a folder of its own")
 
 
 def _write_files(
