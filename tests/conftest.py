@@ -64,7 +64,7 @@ class Broker(Protocol):
         """Take connections again, at the same port."""
 
 
-class NodeBroker:
+class _NodeBroker:
     """A private node of the installed RabbitMQ."""
 
     def __init__(self, node: PrivateNode) -> None:
@@ -86,7 +86,7 @@ class NodeBroker:
         self._node.start_node()
 
 
-class ContainerBroker:
+class _ContainerBroker:
     """RabbitMQ in a container that testcontainers has started."""
 
     def __init__(self, container: Any, image: str) -> None:
@@ -124,19 +124,19 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             running = stack.enter_context(_container_broker(request.config.getoption("--engine-image")))
         else:
             node = PrivateNode(home=tmp_path_factory.mktemp("rabbitmq"), management=True)
-            running = NodeBroker(stack.enter_context(node))
+            running = _NodeBroker(stack.enter_context(node))
         request.config.stash[_broker_used] = running.description
         yield running
 
 
 @contextlib.contextmanager
-def _container_broker(image: str) -> Iterator[ContainerBroker]:
+def _container_broker(image: str) -> Iterator[_ContainerBroker]:
     config = pytest.importorskip("testcontainers.core.config").testcontainers_config
     config.ryuk_disabled = True  # its sidecar is another image to pull; the container is ended right here
     module = pytest.importorskip("testcontainers.community.rabbitmq")
     container = module.RabbitMqContainer(image, username="administrator", password=secrets.token_urlsafe(12))
     with container.with_exposed_ports(container.port, MANAGEMENT_PORT) as started:
-        running = ContainerBroker(started, image)
+        running = _ContainerBroker(started, image)
         _await_management(running.management_url)
         yield running
 
@@ -164,8 +164,8 @@ def delete_over_http(management_url: str, path: str) -> None:
     address = f"http://{parts.hostname}:{parts.port}"
     passwords.add_password(None, address, parts.username or "", parts.password or "", is_authenticated=True)
     opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
-    with opener.open(urllib.request.Request(address + path, method="DELETE"), timeout=30):
-        pass
+    request = urllib.request.Request(address + path, method="DELETE")  # noqa: S310  # the address is http
+    opener.open(request, timeout=30).close()
 
 
 @dataclass(frozen=True)

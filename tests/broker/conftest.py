@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from dnai.broker.consumer import OfferConsumer
 from dnai.broker.scatter import Scatter
+from dnai.broker.topology import OFFERS, PRESENCE
+from dnai.recommend.messages import Message, encode, type_name
 from dnai.recommend.provider import PlaylistQuery, Provider, RequestLimit, Shelf
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
 
 SPACE = "test26"
+Vectors = Callable[[float], dict[str, NDArray[np.float32]]]
 
 
 @pytest.fixture
-def vectors() -> Callable[[float], dict[str, NDArray[np.float32]]]:
+def vectors() -> Vectors:
     """Makes the vectors of a request: one, all of whose numbers are the one given."""
 
     def make(value: float) -> dict[str, NDArray[np.float32]]:
@@ -113,3 +116,33 @@ def parts() -> Iterator[Parts]:
     """Parts that end with the test."""
     with contextlib.ExitStack() as stack:
         yield Parts(stack)
+
+
+class Publish(Protocol):
+    """Publishes a message as a member who has no worker, rightly or wrongly."""
+
+    def __call__(
+        self, name: str, message: Message | bytes, *, key: str = "", exchange: str | None = None, **properties: Any
+    ) -> None:
+        """Publish and wait for the broker's confirmation; `properties` replace those of a proper message."""
+
+
+@pytest.fixture
+def publish(circle: Any, parts: Parts) -> Publish:
+    """Publishes single messages over a bare channel for each member."""
+    channels: dict[str, Any] = {}
+
+    def send(
+        name: str, message: Message | bytes, *, key: str = "", exchange: str | None = None, **properties: Any
+    ) -> None:
+        if name not in channels:
+            channels[name] = parts.channel(circle.url(name))
+            channels[name].confirm_delivery()
+        proper: dict[str, Any] = {"user_id": name, "headers": {"v": 1}}
+        if not isinstance(message, bytes):
+            proper["type"] = type_name(message)
+        body = message if isinstance(message, bytes) else encode(message)
+        where = exchange or (OFFERS if key else PRESENCE)
+        channels[name].basic_publish(where, key, body, pika.BasicProperties(**{**proper, **properties}))
+
+    return send
