@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dnai.recommend.messages import Decline, Offer
 from dnai.tracks import Genre
@@ -12,8 +13,7 @@ MAX_PROVIDERS_PER_USER = 8
 """How many collections one user may offer; further ones are made up, or a mistake."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ProviderKey:
+class ProviderKey(NamedTuple):
     """Who a provider is: the broker's user, and the random id of the collection. Names are only labels."""
 
     user_id: str

@@ -172,7 +172,7 @@ class Provider:
             name=self.name,
             space_id=query.space_id,
             model_id=self._model_id,
-            mean_distance=float(distances.mean()),
+            mean_distance=float(np.add.reduce(distances)) / len(distances),
             tracks=len(distances),
             host=self._host,
             port=self._port,
