@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from dnai.chatbot.dialogue import Dialogue
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
@@ -20,11 +19,10 @@ from flask_socketio import SocketIO
 from werkzeug.wrappers import Response
 
 from dnai.broker.scatter import Scatter
-from dnai.config import Address, Settings, is_loopback_host
+from dnai.config import Address, Settings
 from dnai.errors import CatalogueError
 from dnai.genre.model import GenreModel
 from dnai.library.collection import LiveCollection
-from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient
 from dnai.tracks import Track
 from web.audio import audio_blueprint
@@ -34,6 +32,7 @@ from web.credits import Credit
 from web.listener import Listener
 from web.login import GuessLimiter, has_entered, login_blueprint
 from web.payloads import MAX_MESSAGE_CHARS
+from web.peers import address_rule
 from web.security import SECURITY_HEADERS, Gate, HostList
 from web.server import Served
 from web.streams import Streams
@@ -119,14 +118,12 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
     model = GenreModel(settings.model_dir)
     collection = LiveCollection(settings.catalogue_path, model)
     circle = _circle(settings)
-    peers = PeerClient(allow=_address_rule(settings))
+    peers = PeerClient(allow=address_rule(settings))
     listener = Listener(collection=collection, model=model, circle=circle, peers=peers, clock=time.monotonic)
     dialogue = Dialogue(memory=settings.chat_memory_path, collection=partial(_own_tracks, listener))
     parts = Parts(listener=listener, dialogue=dialogue, streams=Streams(), tabs=Tabs(clock=time.monotonic))
     password = settings.web_password.get_secret_value() if settings.web_password else None
-    app, chat = create_app(
-        parts, listen=listen, password=password, host_names=settings.web_hosts, credits=credits
-    )
+    app, chat = create_app(parts, listen=listen, password=password, host_names=settings.web_hosts, credits=credits)
     if circle is not None:
         circle.start(wait_s=FIRST_CONNECT_S)
     housekeeping = Housekeeping(chat, parts.tabs)
@@ -235,13 +232,6 @@ def _circle(settings: Settings) -> KeptCircle | None:
         return None
     url = settings.broker_url
     return KeptCircle(partial(Scatter, url, ca_file=settings.broker_ca, deadline_s=settings.deadline_s))
-
-
-def _address_rule(settings: Settings) -> AddressRule:
-    host = urlsplit(settings.broker_url).hostname if settings.broker else None
-    return AddressRule(
-        loopback_allowed=host is not None and is_loopback_host(host), networks=tuple(settings.peer_networks)
-    )
 
 
 def _own_tracks(listener: Listener) -> Sequence[Track]:

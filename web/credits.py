@@ -43,9 +43,7 @@ def read_credits(path: Path) -> tuple[Credit, ...]:
         When the file cannot be read, or is not such a list.
     """
     try:
-        credits = msgspec.json.decode(
-            path.read_bytes(), type=Annotated[list[Credit], Meta(max_length=MAX_CREDITS)]
-        )
+        credits = msgspec.json.decode(path.read_bytes(), type=Annotated[list[Credit], Meta(max_length=MAX_CREDITS)])
     except (OSError, msgspec.MsgspecError, UnicodeError) as error:
         raise ConfigurationError(f"the credits in {path} cannot be used: {error}") from error
     return tuple(credit.cleaned() for credit in credits)

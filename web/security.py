@@ -114,9 +114,7 @@ class Gate:
         Whether a request for Socket.IO is from somebody who is logged in.
     """
 
-    def __init__(
-        self, app: WSGIApplication, *, hosts: HostList, may_enter: Callable[[WSGIEnvironment], bool]
-    ) -> None:
+    def __init__(self, app: WSGIApplication, *, hosts: HostList, may_enter: Callable[[WSGIEnvironment], bool]) -> None:
         self._app = app
         self._hosts = hosts
         self._may_enter = may_enter

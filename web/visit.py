@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +27,8 @@ MEDIA_ERR_SRC_NOT_SUPPORTED = 4
 
 SESSION_IDLE_S = 20 * 60.0
 """After this long without a byte, a refusal means that the provider has ended the session (it does so after 30 min)."""
+
+FORMER_STREAMS = 20
 
 COMMANDS = {
     Intent.NEXT: "next",
@@ -114,6 +117,7 @@ class Visit:
         self._on_air: OnAir | None = None
         self._search: Search | None = None
         self._failing: set[str] = set()
+        self._former: deque[str] = deque(maxlen=FORMER_STREAMS)
 
     def say(self, text: str) -> None:
         """Answer a message, then do what it asks for."""
@@ -160,14 +164,20 @@ class Visit:
         """The player could not play a track, for a reason that the app may not have seen."""
         on_air = self._on_air
         if on_air is None or on_air.stream.stream_id != failed.stream:
-            self._page.line("trouble", "I no longer have that music: I was started anew. Ask me again.")
-            self._page.command(Command(do="finish"))
+            self._failed_before_my_time(failed)
             return
         entry = on_air.stream.source.playlist.entry(failed.track)
         if entry is None or failed.track in self._failing or failed.track != on_air.track_id:
             return
         self._page.line("trouble", wording.cannot_decode(entry.title, entry.audio_type.value))
         self._skip(on_air, failed.track)
+
+    def _failed_before_my_time(self, failed: Failed) -> None:
+        """A stream that this visit has replaced says nothing new; one that it never knew was of an app before it."""
+        if failed.stream not in self._former:
+            self._former.append(failed.stream)
+            self._page.line("trouble", "I no longer have that music: I was started anew. Ask me again.")
+            self._page.command(Command(do="finish"))
 
     def reload(self) -> None:
         """The page was loaded anew: show again what there is, without starting it."""
@@ -309,6 +319,7 @@ class Visit:
 
     def _stop_stream(self) -> None:
         if self._on_air is not None:
+            self._former.append(self._on_air.stream.stream_id)
             self._streams.close(self._on_air.stream)
             self._on_air = None
 

@@ -122,7 +122,9 @@ def test_head_tells_the_length_and_reads_nothing(make_track: MakeTrack) -> None:
     assert studio.failures == []
 
 
-@pytest.mark.parametrize("url", ["/audio/none/none", "/audio/{stream}/none", "/audio/none/{track}", "/audio/{stream}/..%2f"])
+@pytest.mark.parametrize(
+    "url", ["/audio/none/none", "/audio/{stream}/none", "/audio/none/{track}", "/audio/{stream}/..%2f"]
+)
 def test_what_is_not_played_is_404(studio: Studio, url: str) -> None:
     """Streams and tracks that were never given out do not exist."""
     answer = studio.client.get(url.format(stream=studio.stream.stream_id, track=studio.track_id))
@@ -138,9 +140,7 @@ def test_a_closed_stream_is_404(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(PeerRefusedError("the file is gone"), 410), (PeerBrokeOffError("it is dead"), 502)]
 )
-def test_a_source_that_fails_at_the_start_gets_a_status(
-    make_track: MakeTrack, error: StreamError, status: int
-) -> None:
+def test_a_source_that_fails_at_the_start_gets_a_status(make_track: MakeTrack, error: StreamError, status: int) -> None:
     """No byte came: the browser is told so, and the tab is told why."""
     studio = Studio(FailingSource(LocalSource([(make_track(content=CONTENT), 0.0)]), good=0, error=error))
     answer = studio.client.get(studio.url)

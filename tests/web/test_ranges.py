@@ -38,7 +38,10 @@ def test_a_range_beyond_the_file_is_refused(header: str, size_bytes: int) -> Non
         wanted_range(header, size_bytes=size_bytes)
 
 
-@given(header=st.text(max_size=60) | st.from_regex(r"bytes=-?\d{1,30}-\d{0,30}", fullmatch=True), size=st.integers(0, 10**12))
+@given(
+    header=st.text(max_size=60) | st.from_regex(r"bytes=-?\d{1,30}-\d{0,30}", fullmatch=True),
+    size=st.integers(0, 10**12),
+)
 def test_no_header_at_all_leads_outside_the_file(header: str, size: int) -> None:
     """Whatever a client writes, the bytes lie within the file, or the range is refused."""
     try:

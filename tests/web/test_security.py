@@ -19,7 +19,15 @@ LOOPBACK = HostList(Address("127.0.0.1", 7700), names=["music.example"])
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1:7700", "localhost:7700", "LOCALHOST", "localhost.:7700", "[::1]:7700", "music.example", "Music.Example:80"],
+    [
+        "127.0.0.1:7700",
+        "localhost:7700",
+        "LOCALHOST",
+        "localhost.:7700",
+        "[::1]:7700",
+        "music.example",
+        "Music.Example:80",
+    ],
 )
 def test_our_own_names_are_answered(host: str) -> None:
     """Loopback names and the names in web_hosts are ours, with any port."""

@@ -83,7 +83,9 @@ def test_a_newer_gathering_leaves_out_who_was_heard_or_failed() -> None:
 def test_two_collections_of_one_user_are_two_providers() -> None:
     """Who somebody is hangs on user and collection, not on the name."""
     one, other = offer("anna", 1.0), offer("anna", 2.0)
-    other = ReceivedOffer(**{**{f: getattr(other, f) for f in other.__slots__}, "provider": ProviderKey("anna", "b" * 16)})
+    other = ReceivedOffer(
+        **{**{f: getattr(other, f) for f in other.__slots__}, "provider": ProviderKey("anna", "b" * 16)}
+    )
     succession = Succession(gathered(one, other), gathered_at=0.0)
     succession.plays(one)
     assert succession.next_offer() == other

@@ -1,0 +1,344 @@
+"""A real browser, real web apps, and peers with music of their own, for the tests of the page."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from dnai.broker.consumer import OfferConsumer
+from dnai.config import PROJECT_DIR, Address
+from dnai.genre.model import GenreModel
+from dnai.library.catalogue import Catalogue, CataloguedTrack
+from dnai.recommend.provider import PlaylistQuery, Provider, Shelf
+from dnai.stream.server import StreamServer
+from dnai.stream.tickets import TicketDesk
+from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+READY_S = 60.0
+STOP_S = 5.0
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song to be made: a tone of `seconds`, at `distance` from the model's own midpoint of its genre."""
+
+    title: str
+    distance: float = 1.0
+    genre: Genre = Genre.JAZZ
+    seconds: float = 3.0
+    artist: str = "The Testers"
+
+
+@pytest.fixture(scope="session")
+def model() -> GenreModel:
+    """The model that the page and its peers use."""
+    return GenreModel(PROJECT_DIR / "models" / "librosa26")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the whole run."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visitor:
+    """An open page, and all that it requested and complained about."""
+
+    page: Page
+    requested: list[str]
+    complaints: list[str]
+
+    def say(self, text: str) -> None:
+        """Type a message and send it."""
+        self.page.fill("#say", text)
+        self.page.press("#say", "Enter")
+
+    def await_line(self, pattern: str, *, kind: str = "", timeout_s: float = 15.0) -> str:
+        """Return the first line of the chat that contains `pattern`, a regular expression."""
+        line = self.page.locator(f"#log .line{kind and '.' + kind} .line-text", has_text=re.compile(pattern)).first
+        self._await(f"a line like {pattern!r}", lambda: line.wait_for(timeout=timeout_s * 1000))
+        return line.inner_text()
+
+    def await_title(self, title: str, *, timeout_s: float = 15.0) -> None:
+        """Wait until the player names this track."""
+        shown = self.page.locator("#now-title", has_text=re.compile(f"^{re.escape(title)}$"))
+        self._await(f"the title {title!r}", lambda: shown.wait_for(timeout=timeout_s * 1000))
+
+    def await_sound(self, *, beyond_s: float = 0.2, timeout_s: float = 15.0) -> float:
+        """Wait until the audio element plays and has moved beyond a time; return where it is."""
+        moved = "beyond => { const a = document.getElementById('audio'); return !a.paused && a.currentTime > beyond; }"
+        self._await(
+            f"sound beyond {beyond_s} s",
+            lambda: self.page.wait_for_function(moved, arg=beyond_s, timeout=timeout_s * 1000),
+        )
+        return self.position()
+
+    def position(self) -> float:
+        """Return where the audio element is, seconds."""
+        return float(self.page.evaluate("document.getElementById('audio').currentTime"))
+
+    def _await(self, what: str, wait: Callable[[], object]) -> None:
+        try:
+            wait()
+        except PlaywrightTimeoutError as error:
+            raise AssertionError(f"waited for {what}; the chat: {self.lines()}") from error
+
+    def lines(self) -> list[str]:
+        """Return the whole chat."""
+        return self.page.locator("#log .line-text").all_inner_texts()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Opens pages; at the end each must have asked nobody but its own app, and have broken none of its rules."""
+    with contextlib.ExitStack() as stack:
+
+        def open_page(url: str, *, width: int = 1280, height: int = 860, **options: Any) -> Visitor:
+            context = browser.new_context(viewport={"width": width, "height": height}, **options)
+            stack.callback(context.close)
+            page = context.new_page()
+            visitor = Visitor(page=page, requested=[], complaints=[])
+            page.on("request", lambda request: visitor.requested.append(request.url))
+            page.on("websocket", lambda socket: visitor.requested.append(socket.url))
+            page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+            page.on("console", lambda message: _note_complaint(visitor, message.text))
+            stack.callback(_check, visitor, url)
+            page.goto(url)
+            page.locator("#log .line").first.wait_for(timeout=15_000)
+            return visitor
+
+        yield open_page
+
+
+def _note_complaint(visitor: Visitor, text: str) -> None:
+    if "Content Security Policy" in text or "TrustedHTML" in text:
+        visitor.complaints.append(text)
+
+
+def _check(visitor: Visitor, url: str) -> None:
+    own = re.match(r"https?://[^/]+", url)
+    assert own is not None
+    authority = own.group().split("://")[1]
+    strangers = [asked for asked in visitor.requested if not re.match(rf"(http|ws)://{re.escape(authority)}/", asked)]
+    assert strangers == []
+    assert visitor.complaints == []
+
+
+class WebApp:
+    """``dnai web`` as a process of its own."""
+
+    def __init__(self, data_dir: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
+        command = [sys.executable, "-P", "-m", "dnai.cli", "web", "--data-dir", str(data_dir), *options]
+        if "--listen" not in options:
+            command += ["--listen", "127.0.0.1:0"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DNAI_")}
+        self._log = io.StringIO()
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=data_dir,
+            env={**environment, **(environ or {})},
+        )
+        self._readers = [threading.Thread(target=self._read_log, daemon=True)]
+        self._readers[0].start()
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr so far."""
+        return self._log.getvalue()
+
+    def await_ready(self) -> str:
+        """Return the address that it prints when it serves."""
+        assert self.process.stdout is not None
+        timer = threading.Timer(READY_S, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        found = re.fullmatch(r"DN\.ai is ready: (http://\S+)\n", line)
+        assert found, f"dnai web said {line!r} instead of being ready; its log: {self.log}"
+        return found.group(1)
+
+    def stop(self) -> int:
+        """End it as a service manager does, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self._readers[0].join(STOP_S)
+            for pipe in (self.process.stdout, self.process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        return status
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._log.write(line)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The listener's data directory."""
+    folder = tmp_path / "listener"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def start_web(data_dir: Path) -> Iterator[Callable[..., WebApp]]:
+    """Starts web apps, and ends them after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str, environ: Mapping[str, str] | None = None) -> WebApp:
+            app = WebApp(data_dir, *options, environ=environ)
+            stack.callback(app.stop)
+            return app
+
+        yield start
+
+
+@pytest.fixture
+def stock(model: GenreModel, tmp_path: Path) -> Callable[[Sequence[Song]], list[CataloguedTrack]]:
+    """Makes the sound files of songs, and what a scan would know of them."""
+
+    def make(songs: Sequence[Song]) -> list[CataloguedTrack]:
+        folder = tmp_path / f"music-{secrets.token_hex(4)}"
+        folder.mkdir()
+        return [_make_song(song, folder / f"{number}.wav", number, model) for number, song in enumerate(songs)]
+
+    return make
+
+
+def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> CataloguedTrack:
+    sample_rate = 22_050 if song.seconds < 60 else 44_100
+    channels = 1 if song.seconds < 60 else 2
+    time_s = np.arange(int(song.seconds * sample_rate)) / sample_rate
+    wave = (0.2 * np.sin(2 * np.pi * (220.0 + 55.0 * number) * time_s)).astype(np.float32)
+    soundfile.write(path, np.repeat(wave[:, None], channels, axis=1), sample_rate, subtype="PCM_16")
+    status = path.stat()
+    vector = model.midpoints[song.genre].astype(np.float64)
+    vector[0] += song.distance
+    raw = vector * model._scale + model._mean
+    track = Track(
+        path=path,
+        title=song.title,
+        artist=song.artist,
+        album="",
+        year=None,
+        genre=song.genre,
+        genre_origin=GenreOrigin.TAG,
+        model_genre=song.genre,
+        confidence=1.0,
+        duration_s=song.seconds,
+        audio_type=AudioType.WAV,
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+    )
+    return CataloguedTrack(track, raw, model.model_id)
+
+
+@pytest.fixture
+def own_music(data_dir: Path, stock: Callable[[Sequence[Song]], list[CataloguedTrack]]) -> Callable[..., list[Track]]:
+    """Puts songs into the listener's own catalogue."""
+
+    def put(*songs: Song) -> list[Track]:
+        catalogued = stock(songs)
+        with Catalogue(data_dir / "catalogue.sqlite3") as catalogue:
+            for one in catalogued:
+                catalogue.put_track(one)
+        return [one.track for one in catalogued]
+
+    return put
+
+
+class Peer:
+    """A provider with real parts: shelf, tickets, stream server and broker connection."""
+
+    def __init__(
+        self,
+        name: str,
+        catalogued: Sequence[CataloguedTrack],
+        model: GenreModel,
+        *,
+        url: str,
+        space_id: str | None = None,
+    ) -> None:
+        self.name = name
+        self.tracks = [one.track for one in catalogued]
+        vectors = model.standardise(np.array([one.features for one in catalogued]))
+        self.shelf = Shelf(self.tracks, {space_id or model.space_id: vectors})
+        desk: TicketDesk[PlaylistQuery] = TicketDesk()
+        self.server = StreamServer(desk=desk, playlist_for=self.shelf.nearest, listen=Address("127.0.0.1", 0))
+        self.server.start()
+        self.provider = Provider(
+            provider_id=secrets.token_urlsafe(16),
+            name=name,
+            model_id=model.model_id,
+            issue_ticket=desk.issue,
+            host="127.0.0.1",
+            port=self.server.address.port,
+        )
+        self.provider.shelf = self.shelf
+        self.consumer = OfferConsumer(url, provider=self.provider)
+        self.consumer.start()
+
+    def die(self) -> None:
+        """Stop streaming, as a machine that is switched off; the broker still thinks it is there."""
+        self.server.stop()
+
+    def close(self) -> None:
+        """End everything."""
+        self.consumer.close()
+        self.server.stop()
+
+
+@pytest.fixture
+def join(
+    circle: Any, model: GenreModel, stock: Callable[[Sequence[Song]], list[CataloguedTrack]]
+) -> Iterator[Callable[..., Peer]]:
+    """Lets members of the test's circle offer songs."""
+    with contextlib.ExitStack() as stack:
+
+        def make(member: str, *songs: Song, name: str | None = None, space_id: str | None = None) -> Peer:
+            peer = Peer(name or member.title(), stock(songs), model, url=circle.url(member), space_id=space_id)
+            stack.callback(peer.close)
+            return peer
+
+        yield make
