@@ -6,6 +6,7 @@ same; m4a, aac and the rest are read with PyAV (FFmpeg).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ MAX_PEAK = 5e4
 """Full scale is 1, and 32768 in files that hold whole numbers as floats; what is far beyond is no sound."""
 
 _BLOCK_FRAMES = 1 << 18
+# Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,aiff,matroska,webm"
 _SOUNDFILE_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus"})
 
 
@@ -98,8 +101,7 @@ def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32
 
 
 def _read_av(file: BinaryIO) -> tuple[NDArray[np.float32], int]:
-    # FFmpeg is given the open file, never its name: a playlist that is named like music opens nothing else.
-    with _av_errors(), av.open(file, mode="r") as container:
+    with _av_errors(), av.open(file, mode="r", options={"format_whitelist": _CONTAINERS}) as container:
         if not container.streams.audio:
             raise DecodeError("holds no sound")
         stream = container.streams.audio[0]
@@ -128,3 +130,8 @@ def _av_errors() -> Iterator[None]:
         yield
     except (av.FFmpegError, ValueError) as error:
         raise DecodeError(f"not readable as sound: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        # FFmpeg was misled to a place before the beginning of the file.
+        if error.errno != errno.EINVAL:
+            raise
+        raise DecodeError("not readable as sound: it is damaged or no sound") from error

@@ -1,0 +1,175 @@
+"""Sound files of every format become the same samples; what is no sound says why."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from dnai.audio import decode as decode_module
+from dnai.audio.decode import MIN_DURATION_S, SAMPLE_RATE, decode
+from dnai.audio.features import extract_features
+from dnai.errors import AudioError, DecodeError, UnusableAudioError
+from tests.sounds import FORMATS, SR, clicks, music, noise, silence, tone, write_sound
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_about_the_same_sound(kind: str, tmp_path: Path) -> None:
+    """Loudness, roll-off and zero crossings of a decoded tone are those of the original within a few percent."""
+    sr = 48_000 if kind == "opus" else SR
+    original = extract_features(tone(1000, duration_s=3))
+    decoded = decode(write_sound(tmp_path / f"song.{kind}", tone(1000, duration_s=3, sr=sr), sr=sr))
+    assert decoded.duration_s == pytest.approx(3, abs=0.12)
+    assert decoded.y.dtype == np.float32
+    assert decoded.y.ndim == 1
+    assert len(decoded.y) == pytest.approx(decoded.duration_s * SAMPLE_RATE, abs=1)
+    features = extract_features(decoded.y)
+    assert features[[1, 4, 5]] == pytest.approx(original[[1, 4, 5]], rel=0.1)
+
+
+@pytest.mark.parametrize("sr", [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000])
+def test_every_rate_becomes_the_one_of_the_features(sr: int, tmp_path: Path) -> None:
+    """The frequency of a tone and the duration stay what they were."""
+    decoded = decode(write_sound(tmp_path / "tone.wav", tone(1000, duration_s=2, sr=sr), sr=sr))
+    assert decoded.duration_s == 2
+    assert len(decoded.y) == 2 * SAMPLE_RATE
+    strongest = np.abs(np.fft.rfft(decoded.y)).argmax() / decoded.duration_s
+    assert strongest == pytest.approx(1000, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_samples_are_librosas_own_to_the_bit(kind: str, tmp_path: Path) -> None:
+    """Reading in blocks and mixing down give what librosa's loading gives, stereo and another rate included."""
+    stereo = np.stack([music(duration_s=8, sr=44_100), tone(duration_s=8, sr=44_100)], axis=1)
+    path = write_sound(tmp_path / f"song.{kind}", stereo, sr=44_100)
+    frames, sr = soundfile.read(path, dtype="float32")
+    expected = librosa.resample(librosa.to_mono(frames.T), orig_sr=sr, target_sr=SAMPLE_RATE)
+    np.testing.assert_array_equal(decode(path).y, expected)
+
+
+@pytest.mark.parametrize("kind", ["wav", "m4a"])
+def test_stereo_becomes_the_mean_of_its_channels(kind: str, tmp_path: Path) -> None:
+    """A tone on one side only is half as loud."""
+    stereo = np.stack([tone(duration_s=2), silence(duration_s=2)], axis=1)
+    y = decode(write_sound(tmp_path / f"left.{kind}", stereo)).y
+    assert np.abs(y[SR // 2 : SR]).max() == pytest.approx(0.25, rel=0.05)
+
+
+def test_a_suffix_in_capitals_is_the_same_suffix(tmp_path: Path) -> None:
+    """As cameras and old programs write them."""
+    write_sound(tmp_path / "song.mp3", music()).rename(tmp_path / "SONG.MP3")
+    assert decode(tmp_path / "SONG.MP3").duration_s == pytest.approx(2, abs=0.1)
+
+
+def test_m4a_inside_a_file_called_mp3_is_read_all_the_same(tmp_path: Path) -> None:
+    """FFmpeg goes by the content, where libsndfile gives up."""
+    path = write_sound(tmp_path / "song.m4a", music()).rename(tmp_path / "song.mp3")
+    assert decode(path).duration_s == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"This is a shopping list.\n" * 400, bytes(5000), np.random.default_rng(0).bytes(5000)],
+    ids=["empty", "one byte", "text", "zeros", "random bytes"],
+)
+def test_what_is_no_sound_is_refused(kind: str, content: bytes, tmp_path: Path) -> None:
+    """Whatever the bytes, one of our own errors says that they are no sound."""
+    path = tmp_path / f"broken.{kind}"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"^(not readable as sound: .+|too short: .+|holds no sound)$"):
+        decode(path)
+
+
+def duration_or_reason(path: Path) -> float | str:
+    try:
+        return decode(path).duration_s
+    except AudioError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_a_file_that_breaks_off_gives_its_beginning_or_a_reason(kind: str, share: float, tmp_path: Path) -> None:
+    """An interrupted download is either shorter, or refused: never something else."""
+    path = write_sound(tmp_path / f"song.{kind}", music(duration_s=4, sr=48_000), sr=48_000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    answer = duration_or_reason(path)
+    assert len(answer) > 5 if isinstance(answer, str) else MIN_DURATION_S <= answer <= 4.15
+
+
+def test_half_an_mp3_is_half_a_song(tmp_path: Path) -> None:
+    """Of the format that most collections are in, what is there is used."""
+    path = write_sound(tmp_path / "song.mp3", music(duration_s=4))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert decode(path).duration_s == pytest.approx(2, abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "m4a", "ogg"])
+def test_silence_is_refused_as_silence(kind: str, tmp_path: Path) -> None:
+    """There is nothing to measure, and the reason says so."""
+    with pytest.raises(UnusableAudioError, match="silent"):
+        decode(write_sound(tmp_path / f"silence.{kind}", silence()))
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2000])
+def test_what_is_shorter_than_a_tenth_of_a_second_is_refused(samples: int, tmp_path: Path) -> None:
+    """Nothing, one sample, and a bit more: the reason counts them."""
+    with pytest.raises(UnusableAudioError, match=f"too short: {samples} samples"):
+        decode(write_sound(tmp_path / "short.wav", noise()[:samples]))
+
+
+@pytest.mark.parametrize(("value", "reason"), [(np.nan, "finite"), (np.inf, "finite"), (1e20, "full scale")])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_float_files_with_impossible_samples_are_damaged(
+    value: float, reason: str, channels: int, tmp_path: Path
+) -> None:
+    """Not a number, infinity, and 1e20 where full scale is 1."""
+    y = np.stack([noise()] * channels, axis=1)
+    y[1000, 0] = value
+    with pytest.raises(DecodeError, match=f"damaged: .*{reason}"):
+        decode(write_sound(tmp_path / "damaged.wav", y, subtype="FLOAT"))
+
+
+def test_a_file_that_would_not_fit_into_memory_is_refused_before_it_does(tmp_path: Path) -> None:
+    """A header that says one sample a second makes ten kilobytes into hours."""
+    with pytest.raises(UnusableAudioError, match="too long: more than 60 minutes"):
+        decode(write_sound(tmp_path / "slow.wav", noise(), sr=1))
+
+
+def test_a_long_m4a_is_refused_as_a_long_wav_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is kept while decoding, by both readers."""
+    monkeypatch.setattr(decode_module, "MAX_DURATION_S", 1.0)
+    for kind in ("m4a", "flac"):
+        with pytest.raises(UnusableAudioError, match="too long"):
+            decode(write_sound(tmp_path / f"long.{kind}", clicks(duration_s=2)))
+
+
+@pytest.mark.parametrize("kind", ["m4a", "mp3"])
+def test_a_playlist_named_like_music_opens_nothing_else(kind: str, tmp_path: Path) -> None:
+    """FFmpeg reads playlists, too; the song that one names must not be what comes out."""
+    write_sound(tmp_path / "secret.wav", music())
+    for name, text in (
+        ("hls", f"#EXTM3U\n#EXTINF:2,\n{tmp_path}/secret.wav\n#EXT-X-ENDLIST\n"),
+        ("concat", "ffconcat version 1.0\nfile secret.wav\n"),
+    ):
+        path = tmp_path / f"{name}.{kind}"
+        path.write_text(text)
+        with pytest.raises(AudioError):
+            decode(path)
+
+
+@pytest.mark.parametrize("kind", ["m4a", "mp3"])
+def test_what_cannot_be_opened_is_an_error_of_the_system(kind: str, tmp_path: Path) -> None:
+    """Its reason may pass, as rights do, so it is told apart from a file that is no sound."""
+    loop = tmp_path / f"loop.{kind}"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match=os.strerror(40)):
+        decode(loop)
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / f"gone.{kind}")
