@@ -40,7 +40,7 @@ ORDERLY_STOP_TIMEOUT_S = 30.0
 _SERVER_DIRS = ("/usr/lib/rabbitmq/bin", "/usr/local/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
 _ATTEMPTS = 4
 _POLL_S = 0.05
-_LOG_TAIL_LINES = 25
+_LOG_LINES = 15
 _AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 _STARTED = "Server startup complete"
 _PORT_TAKEN = ("eaddrinuse", "address already in use")
@@ -156,8 +156,8 @@ class PrivateNode:
         Raises
         ------
         BrokerError
-            When RabbitMQ is not installed, `home` is in use, or the node does not start; with the
-            last lines of its log.
+            When RabbitMQ is not installed, `home` is in use, or the node does not start; with
+            lines of its log.
         """
         server_dir = find_server_dir()
         self._take_home()
@@ -292,9 +292,11 @@ class PrivateNode:
 
     def _failure(self, what: str) -> BrokerError:
         text = "\n".join(self._log_text(name) for name in ("epmd.log", "node.log", "console.log"))
-        tail = "\n".join(line for line in text.splitlines()[-_LOG_TAIL_LINES:] if line.strip())
+        # What went wrong comes first; a crash report that tells nobody anything follows.
+        errors = [line for line in text.splitlines() if "[error]" in line and line.rpartition("> ")[2].strip()]
+        lines = errors[:_LOG_LINES] or text.splitlines()[-_LOG_LINES:]
         kind = _PortTakenError if any(sign in text.lower() for sign in _PORT_TAKEN) else BrokerError
-        return kind(f"the private RabbitMQ node {what}; the end of its log in {self._log_dir}:\n{tail}")
+        return kind(f"the private RabbitMQ node {what}; from its log in {self._log_dir}:\n" + "\n".join(lines))
 
     def _log_text(self, name: str) -> str:
         path = self._log_dir / name

@@ -12,6 +12,7 @@ import numpy as np
 import pika
 import pytest
 from numpy.typing import NDArray
+from pika.exceptions import AMQPError
 
 from dnai.broker.consumer import OfferConsumer
 from dnai.broker.scatter import Scatter
@@ -108,7 +109,8 @@ class Parts:
 
 def _close(connection: Any) -> None:
     if connection.is_open:
-        connection.close()
+        with contextlib.suppress(AMQPError):  # a test has stopped the broker meanwhile
+            connection.close()
 
 
 @pytest.fixture
