@@ -9,6 +9,7 @@ number, and the connection goes to that number.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -138,7 +139,7 @@ async def _look_up(host: str, port: int) -> list[str]:
             answers = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         except (OSError, UnicodeError) as error:
             problem = error
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(deliver, answers, problem)
 
     # A daemon, not the loop's executor: an executor is waited for at the end of the process.

@@ -8,11 +8,13 @@ turned into DN.ai's own errors here, and only here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import aiohttp
 import socketio
+from engineio import base_client
 from socketio.exceptions import SocketIOError
 
 from dnai.errors import PeerBrokeOffError, PeerRefusedError, PeerUnreachableError, StreamError
@@ -105,7 +107,7 @@ class PeerConnection:
             code = payloads.refusal_code(self._refusal)
             return PeerRefusedError(f"{self.place.named} says no: {_REFUSED.get(code, 'it gives no reason')}")
         if isinstance(error, TimeoutError):
-            reason = f"no answer within {timeout_s:g} s"
+            reason = f"no answer within {timeout_s:.1f} s"
         elif self._meter.broken_by is not None:
             reason = self._meter.broken_by
         else:
@@ -146,17 +148,24 @@ class PeerConnection:
     async def close(self) -> None:
         """End the connection and everything that belongs to it; closing twice does nothing."""
         self._break()
-        tasks = [task for task in (self._sio.eio.read_loop_task, self._sio.eio.write_loop_task) if task is not None]
-        try:
-            async with asyncio.timeout(_END_TIMEOUT_S):
-                await self._sio.disconnect()
-        except _LIBRARY_ERRORS as error:
-            logger.debug("%s did not say goodbye: %s", self.place.named, type(error).__name__)
+        engine = self._sio.eio
+        tasks = [task for task in (engine.read_loop_task, engine.write_loop_task) if task is not None]
+        # Not the library's own way of disconnecting: called off half-way, it keeps the client for ever.
+        if self._meter.socket is not None:
+            await self._within_limit(self._meter.socket.close())
         await self._http.close()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_END_TIMEOUT_S)
             for task in late:
                 task.cancel()
+        with contextlib.suppress(ValueError):
+            base_client.connected_clients.remove(engine)
+
+    async def _within_limit(self, farewell: Awaitable[object]) -> None:
+        try:
+            await asyncio.wait_for(farewell, _END_TIMEOUT_S)
+        except _LIBRARY_ERRORS as error:
+            logger.debug("%s did not say goodbye: %s", self.place.named, type(error).__name__)
 
     def _break(self) -> PeerBrokeOffError:
         """Fail every call that waits, and return an error for one more."""

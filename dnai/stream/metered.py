@@ -53,6 +53,7 @@ class Meter:
         self._since = self._loop.time()
         self._left = _HANDSHAKE_BYTES
         self.broken_by: str | None = None
+        self.socket: aiohttp.ClientWebSocketResponse[Literal[True]] | None = None
 
     def expect(self, size: int) -> None:
         """Allow one answer of `size` bytes."""
@@ -74,6 +75,7 @@ def http_session(place: Place, meter: Meter) -> aiohttp.ClientSession:
 
     class MeteredWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
         async def receive(self, timeout: float | None = None) -> WSMessage:
+            meter.socket = self  # Engine.IO forgets it where the handshake fails
             message = await super().receive(timeout)
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 meter.take(message)

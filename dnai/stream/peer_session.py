@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,8 +25,10 @@ from dnai.stream.loop_thread import LoopThread
 from dnai.stream.payloads import PIECE_BYTES, ErrorReply, ReadError, ReadRequest
 from dnai.tracks import Playlist
 
-FIRST_PIECE_BYTES: Final = 64 * 1024
-"""The first piece of a read is smaller, so that the first sound comes soon."""
+SMALL_PIECE_BYTES: Final = 64 * 1024
+"""The first pieces of a read are small, so that the first sound comes soon, and all pieces on a slow line."""
+SLOW_PIECE_S: Final = 0.5
+"""A line on which a piece takes longer is slow."""
 PIECES_AHEAD: Final = 4
 MAX_RESUMES: Final = 2
 """How often a read takes its session up again without a single new byte in between."""
@@ -220,16 +222,20 @@ class _Window:
     def __init__(self, session: PeerSession, track_id: str, start: int, stop: int) -> None:
         self._session = session
         self._track_id = track_id
-        self._spans = _spans(start, stop)
+        self._next = start
+        self._stop = stop
         self._asked: deque[concurrent.futures.Future[bytes]] = deque()
 
     def pieces(self) -> Iterator[bytes]:
         """Return the pieces in order, asking for the next ones meanwhile."""
-        self._ask(PIECES_AHEAD)
+        for _ in range(PIECES_AHEAD):
+            self._ask(SMALL_PIECE_BYTES)
         while self._asked:
+            since = time.monotonic()
             piece = self._session.wait(self._asked[0])
             self._asked.popleft()
-            self._ask(1)
+            # A small piece arrives in time where a large one would not.
+            self._ask(SMALL_PIECE_BYTES if time.monotonic() - since > SLOW_PIECE_S else PIECE_BYTES)
             yield piece
 
     def close(self) -> None:
@@ -237,15 +243,8 @@ class _Window:
         while self._asked:
             self._asked.popleft().cancel()
 
-    def _ask(self, count: int) -> None:
-        for offset, length in islice(self._spans, count):
-            self._asked.append(self._session.ask(self._track_id, offset, length))
-
-
-def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield offset and length of each piece between `start` and `stop`."""
-    offset, length = start, FIRST_PIECE_BYTES
-    while offset < stop:
-        length = min(length, stop - offset)
-        yield offset, length
-        offset, length = offset + length, PIECE_BYTES
+    def _ask(self, length: int) -> None:
+        length = min(length, self._stop - self._next)
+        if length > 0:
+            self._asked.append(self._session.ask(self._track_id, self._next, length))
+            self._next += length

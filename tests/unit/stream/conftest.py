@@ -29,6 +29,7 @@ class Clock:
     now: float = 1000.0
 
     def __call__(self) -> float:
+        """Return what time it is."""
         return self.now
 
 
@@ -76,9 +77,11 @@ class Peer:
 
     @property
     def port(self) -> int:
+        """Where its server listens."""
         return self.server.address.port
 
     def ticket(self, user_id: str = "ann") -> str:
+        """Return a new ticket for all of its tracks."""
         return self.desk.issue(user_id, "jazz")
 
 
@@ -144,6 +147,7 @@ class Line:
             self._pairs.clear()
 
     def close(self) -> None:
+        """Take no more connections, and break those that are there."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

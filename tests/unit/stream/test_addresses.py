@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ NEVER = [
     "224.0.0.1",
     "239.255.255.250",
     "ff02::1",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104  # nothing is bound here
     "0.1.2.3",
     "::",
     "255.255.255.255",
@@ -45,7 +46,7 @@ NEVER = [
 
 
 @pytest.mark.parametrize("text", NEVER)
-def test_never_allowed(text):
+def test_never_allowed(text: str) -> None:
     """Link-local, multicast, unspecified and reserved ones, and disguised IPv4, whatever is set."""
     address = ipaddress.ip_address(text)
     everything = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
@@ -54,20 +55,20 @@ def test_never_allowed(text):
 
 
 @pytest.mark.parametrize("text", ["192.168.1.20", "10.0.0.1", "100.64.0.7", "8.8.8.8", "2a00::1", "fd7a:115c::1"])
-def test_ordinary_addresses_are_allowed(text):
+def test_ordinary_addresses_are_allowed(text: str) -> None:
     """Home networks, private networks and the internet are connected to."""
     assert AddressRule().refusal(ipaddress.ip_address(text)) is None
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.8.9.10", "::1"])
-def test_loopback_only_with_the_broker_there(text):
-    """This machine's own services are out of reach unless the circle is on this machine."""
+def test_loopback_only_with_the_broker_there(text: str) -> None:
+    """The listener's own services are out of reach unless the circle is on this machine."""
     address = ipaddress.ip_address(text)
     assert "this machine" in (AddressRule().refusal(address) or "")
     assert ANYWHERE.refusal(address) is None
 
 
-def test_networks_narrow():
+def test_networks_narrow() -> None:
     """With networks set, nothing outside them is connected to, loopback included."""
     rule = AddressRule(loopback_allowed=True, networks=(ipaddress.ip_network("10.1.0.0/16"),))
     assert rule.refusal(ipaddress.ip_address("10.1.2.3")) is None
@@ -76,16 +77,16 @@ def test_networks_narrow():
 
 
 @given(st.ip_addresses())
-def test_no_allowed_address_is_a_special_one(address):
+def test_no_allowed_address_is_a_special_one(address: Any) -> None:
     """Whatever passes without loopback is neither special nor a disguise."""
     if AddressRule().refusal(address) is None:
-        assert not (address.is_loopback or address.is_link_local or address.is_multicast)
-        assert not (address.is_unspecified or address.is_reserved)
+        kinds = ("loopback", "link_local", "multicast", "unspecified", "reserved")
+        assert not [kind for kind in kinds if getattr(address, f"is_{kind}")]
         assert getattr(address, "ipv4_mapped", None) is None
         assert getattr(address, "sixtofour", None) is None
 
 
-def test_a_name_is_checked_by_its_number():
+def test_a_name_is_checked_by_its_number() -> None:
     """A name for loopback is no way around the rule, and the answer is a number."""
     with pytest.raises(PeerUnreachableError, match="localhost:80 is not connected to, because its address is not"):
         asyncio.run(allowed_addresses("localhost", 80, AddressRule()))
@@ -95,13 +96,13 @@ def test_a_name_is_checked_by_its_number():
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "017700000001"])
-def test_odd_spellings_of_loopback(host):
+def test_odd_spellings_of_loopback(host: str) -> None:
     """Spellings that only the resolver understands are checked like the address they mean."""
     with pytest.raises(PeerUnreachableError):
         asyncio.run(allowed_addresses(host, 80, AddressRule()))
 
 
-def test_only_the_allowed_ones_of_a_name(monkeypatch):
+def test_only_the_allowed_ones_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a name with several addresses, those that the rule forbids are left out."""
     answers = ["169.254.1.1", "192.168.1.7", "192.168.1.7", "10.0.0.1", "10.0.0.2", "10.0.0.3"]
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, 80)) for answer in answers]
@@ -111,7 +112,7 @@ def test_only_the_allowed_ones_of_a_name(monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 300, ".", "é" * 70])
-def test_unknown_names(host):
+def test_unknown_names(host: str) -> None:
     """A name that cannot be resolved is an unreachable peer."""
     with pytest.raises(PeerUnreachableError):
         asyncio.run(asyncio.wait_for(allowed_addresses(host, 80, ANYWHERE), 10))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def playlist(*entries: object) -> dict[str, object]:
     return {"session": "s" * 24, "secret": "t" * 32, "tracks": list(entries)}
 
 
-def test_round_trip(make_track):
+def test_round_trip(make_track: Callable[..., Track]) -> None:
     """A playlist arrives as it was sent, without the path."""
     track: Track = make_track(title="A\u202eB\x1b[31m")
     sent = payloads.welcome("s" * 24, "t" * 32, [(ID, track, 0.25)])
@@ -78,14 +79,14 @@ def test_round_trip(make_track):
         {"size_bytes": "1000"},
     ],
 )
-def test_bad_entry(changes):
+def test_bad_entry(changes: dict[str, object]) -> None:
     """One bad field of one track makes the playlist a broken promise."""
     payloads.parse_welcome(playlist(entry()))
     with pytest.raises(ProtocolError):
         payloads.parse_welcome(playlist(entry(**changes)))
 
 
-def test_bad_playlists():
+def test_bad_playlists() -> None:
     """No tracks, too many, the same id twice, or no way to resume: not a playlist."""
     many = [entry(id=f"{number:016d}") for number in range(26)]
     payloads.parse_welcome(playlist(*many[:25]))
@@ -94,7 +95,7 @@ def test_bad_playlists():
             payloads.parse_welcome(bad)
 
 
-def test_texts_are_cleaned():
+def test_texts_are_cleaned() -> None:
     """Control and direction characters go, long texts are cut, an empty title is named."""
     _, received = payloads.parse_welcome(playlist(entry(title="\u202e\x00", artist="<b>\x1b]0;x\x07", album="y" * 900)))
     [only] = received.entries
@@ -104,7 +105,7 @@ def test_texts_are_cleaned():
 
 
 @given(JSON)
-def test_hostile_playlists(payload):
+def test_hostile_playlists(payload: object) -> None:
     """Any JSON is a playlist or a ProtocolError."""
     try:
         _, received = payloads.parse_welcome(payload)
@@ -114,7 +115,7 @@ def test_hostile_playlists(payload):
 
 
 @given(st.dictionaries(st.sampled_from(sorted(entry())), JSON))
-def test_hostile_entries(changes):
+def test_hostile_entries(changes: dict[str, object]) -> None:
     """A playlist that is almost right is right, or a ProtocolError."""
     try:
         _, received = payloads.parse_welcome(playlist(entry(**changes)))
@@ -127,7 +128,7 @@ def test_hostile_entries(changes):
 
 
 @given(JSON | st.fixed_dictionaries({"v": JSON, "ticket": JSON}) | st.fixed_dictionaries({"v": JSON, "session": JSON}))
-def test_hostile_auth(payload):
+def test_hostile_auth(payload: object) -> None:
     """Any JSON is something to show at the door or a ProtocolError."""
     try:
         shown = payloads.parse_auth(payload)
@@ -137,7 +138,7 @@ def test_hostile_auth(payload):
 
 
 @given(JSON | st.fixed_dictionaries({"track": JSON, "offset": JSON, "length": JSON}))
-def test_hostile_reads(payload):
+def test_hostile_reads(payload: object) -> None:
     """Any JSON is a bounded read or a ProtocolError."""
     try:
         request = payloads.parse(payload, payloads.ReadRequest)
@@ -147,7 +148,7 @@ def test_hostile_reads(payload):
     assert 1 <= request.length <= payloads.PIECE_BYTES
 
 
-def test_protocol_errors_do_not_repeat_secrets():
+def test_protocol_errors_do_not_repeat_secrets() -> None:
     """What is wrong is said without the value."""
     with pytest.raises(ProtocolError) as caught:
         payloads.parse_auth({"v": 1, "ticket": "hush-hush!" * 3})
@@ -155,6 +156,6 @@ def test_protocol_errors_do_not_repeat_secrets():
 
 
 @given(JSON)
-def test_refusal_code_of_anything(payload):
+def test_refusal_code_of_anything(payload: object) -> None:
     """The reason in a refusal is a text, whatever came."""
     assert isinstance(payloads.refusal_code(payload), str)

@@ -11,6 +11,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,6 +22,7 @@ from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient, PeerSession
 from dnai.stream.server import StreamServer
 from dnai.stream.tickets import TicketDesk
+from dnai.tracks import Track
 
 LOOPBACK = "127.0.0.1"
 
@@ -37,7 +39,9 @@ def everything(session: PeerSession, number: int = 0) -> bytes:
     return b"".join(session.read(entry.track_id, 0, entry.size_bytes))
 
 
-def test_the_listener_gets_the_files_bytes(make_peer, make_track, listen_to):
+def test_the_listener_gets_the_files_bytes(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """The playlist is in the provider's order, and each track arrives byte for byte."""
     tracks = [make_track("a.ogg", title="A"), make_track("b.ogg", title="B", size=1)]
     session = listen_to(make_peer(*tracks))
@@ -49,7 +53,13 @@ def test_the_listener_gets_the_files_bytes(make_peer, make_track, listen_to):
 @pytest.mark.parametrize(
     ("start", "stop"), [(0, 0), (0, 1), (65535, 65537), (700_000, 700_001), (65536, 65536 + 262_144), (12345, 654_321)]
 )
-def test_ranges(make_peer, make_track, listen_to, start, stop):
+def test_ranges(
+    make_peer: Callable[..., Any],
+    make_track: Callable[..., Track],
+    listen_to: Callable[..., PeerSession],
+    start: int,
+    stop: int,
+) -> None:
     """Any range is exactly that range."""
     track = make_track(size=700_001)
     session = listen_to(make_peer(track))
@@ -57,7 +67,9 @@ def test_ranges(make_peer, make_track, listen_to, start, stop):
     assert data == track.path.read_bytes()[start:stop]
 
 
-def test_first_piece_is_small(make_peer, make_track, listen_to):
+def test_first_piece_is_small(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """The first sound does not wait for a quarter of a megabyte; no piece is larger."""
     session = listen_to(make_peer(make_track()))
     sizes = [len(piece) for piece in session.read(session.playlist.entries[0].track_id, 0, 700_001)]
@@ -65,7 +77,9 @@ def test_first_piece_is_small(make_peer, make_track, listen_to):
     assert max(sizes) == 262_144
 
 
-def test_wrong_reads_are_the_callers_mistake(make_peer, make_track, listen_to):
+def test_wrong_reads_are_the_callers_mistake(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """An id or a range outside the playlist is refused before anything is asked."""
     session = listen_to(make_peer(make_track(size=100)))
     track_id = session.playlist.entries[0].track_id
@@ -74,7 +88,9 @@ def test_wrong_reads_are_the_callers_mistake(make_peer, make_track, listen_to):
             session.read(*bad)
 
 
-def test_a_ticket_opens_one_session(make_peer, make_track, client):
+def test_a_ticket_opens_one_session(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient
+) -> None:
     """The second use of a ticket is refused, and said why."""
     peer = make_peer(make_track())
     ticket = peer.ticket()
@@ -84,7 +100,9 @@ def test_a_ticket_opens_one_session(make_peer, make_track, client):
 
 
 @pytest.mark.parametrize("made_up", ["y" * 32, "", "short", "x" * 5000, "ticket\x00\x1b"])
-def test_a_made_up_ticket(make_peer, make_track, client, made_up):
+def test_a_made_up_ticket(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, made_up: str
+) -> None:
     """A made-up ticket opens nothing, and the server goes on."""
     peer = make_peer(make_track())
     with pytest.raises(PeerRefusedError):
@@ -92,7 +110,9 @@ def test_a_made_up_ticket(make_peer, make_track, client, made_up):
     assert client.open(LOOPBACK, peer.port, peer.ticket()).playlist.entries
 
 
-def test_an_expired_ticket(make_peer, make_track, client, clock):
+def test_an_expired_ticket(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, clock: Any
+) -> None:
     """A ticket that waited for more than a minute is said to be too old."""
     peer = make_peer(make_track())
     ticket = peer.ticket()
@@ -101,14 +121,16 @@ def test_an_expired_ticket(make_peer, make_track, client, clock):
         client.open(LOOPBACK, peer.port, ticket)
 
 
-def test_tracks_that_are_gone_since_the_offer(make_peer, client):
+def test_tracks_that_are_gone_since_the_offer(make_peer: Callable[..., Any], client: PeerClient) -> None:
     """A ticket for nothing is refused in words."""
     peer = make_peer()
     with pytest.raises(PeerRefusedError, match="the tracks that it offered are gone"):
         client.open(LOOPBACK, peer.port, peer.ticket())
 
 
-def test_a_failing_catalogue_costs_one_session(make_track, client, caplog):
+def test_a_failing_catalogue_costs_one_session(
+    make_track: Callable[..., Track], client: PeerClient, caplog: pytest.LogCaptureFixture
+) -> None:
     """An error of the provider's own is logged there; the listener is told, without details."""
     desk: TicketDesk[str] = TicketDesk()
     track = make_track()
@@ -127,7 +149,9 @@ def test_a_failing_catalogue_costs_one_session(make_track, client, caplog):
 
 
 @pytest.mark.parametrize("change", ["deleted", "changed"])
-def test_a_file_deleted_or_changed_between(make_peer, make_track, listen_to, change):
+def test_a_file_deleted_or_changed_between(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession], change: str
+) -> None:
     """A file that is not what was offered is refused; the session's other tracks play on."""
     lost, kept = make_track("lost.ogg"), make_track("kept.ogg")
     session = listen_to(make_peer(lost, kept))
@@ -142,7 +166,9 @@ def test_a_file_deleted_or_changed_between(make_peer, make_track, listen_to, cha
     assert everything(session, 1) == kept.path.read_bytes()
 
 
-def test_a_lost_connection_is_taken_up_again(make_peer, make_track, client, line_to):
+def test_a_lost_connection_is_taken_up_again(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, line_to: Callable[..., Any]
+) -> None:
     """A line that breaks in the middle of a track, twice, costs no byte."""
     track = make_track(size=3_000_000)
     peer = make_peer(track)
@@ -153,7 +179,9 @@ def test_a_lost_connection_is_taken_up_again(make_peer, make_track, client, line
     assert line.connections == 3
 
 
-def test_a_connection_lost_while_paused(make_peer, make_track, client, line_to):
+def test_a_connection_lost_while_paused(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, line_to: Callable[..., Any]
+) -> None:
     """After a pause in which the line was cut, the next read goes on, whoever reads."""
     track = make_track()
     peer = make_peer(track)
@@ -166,7 +194,9 @@ def test_a_connection_lost_while_paused(make_peer, make_track, client, line_to):
     assert everything(session) == track.path.read_bytes()
 
 
-def test_a_line_that_always_breaks(make_peer, make_track, client, line_to):
+def test_a_line_that_always_breaks(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, line_to: Callable[..., Any]
+) -> None:
     """A read that gets nowhere gives up, and says that the provider broke off."""
     peer = make_peer(make_track())
     line = line_to(peer)
@@ -178,7 +208,9 @@ def test_a_line_that_always_breaks(make_peer, make_track, client, line_to):
     assert line.connections <= 4
 
 
-def test_a_provider_that_goes_away(make_peer, make_track, client):
+def test_a_provider_that_goes_away(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient
+) -> None:
     """When the provider's server stops for good, the read breaks off and says so."""
     peer = make_peer(make_track(size=5_000_000))
     session = client.open(LOOPBACK, peer.port, peer.ticket())
@@ -189,7 +221,9 @@ def test_a_provider_that_goes_away(make_peer, make_track, client):
         list(pieces)
 
 
-def test_an_idle_session_is_over(make_peer, make_track, listen_to, clock):
+def test_an_idle_session_is_over(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession], clock: Any
+) -> None:
     """After more than half an hour without a read the session is refused, not taken up again."""
     session = listen_to(make_peer(make_track()))
     clock.now += 1801
@@ -208,7 +242,7 @@ async def connect_raw(port: int, auth: object, *, headers: dict[str, str] | None
     return said
 
 
-def test_wrong_secret(make_peer, make_track, client):
+def test_wrong_secret(make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient) -> None:
     """A session is not taken up again with a made-up secret."""
     peer = make_peer(make_track())
     session = client.open(LOOPBACK, peer.port, peer.ticket())
@@ -220,7 +254,9 @@ def test_wrong_secret(make_peer, make_track, client):
     assert answer.startswith('40{"sid"')
 
 
-def test_closing_tells_the_provider(make_peer, make_track, client):
+def test_closing_tells_the_provider(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient
+) -> None:
     """A closed session cannot be taken up again, and its reads break off."""
     peer = make_peer(make_track(size=4_000_000))
     session = client.open(LOOPBACK, peer.port, peer.ticket())
@@ -235,7 +271,9 @@ def test_closing_tells_the_provider(make_peer, make_track, client):
     assert '"error":"bad_ticket"' in answer
 
 
-def test_eight_readers_at_once(make_peer, make_track, listen_to):
+def test_eight_readers_at_once(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """Several ranges of one session are read at the same time, each right."""
     track = make_track(size=2_000_000)
     data = track.path.read_bytes()
@@ -250,11 +288,13 @@ def test_eight_readers_at_once(make_peer, make_track, listen_to):
         assert all(pool.map(read, range(8), timeout=30))
 
 
-def test_a_read_closed_early_leaves_the_session_usable(make_peer, make_track, listen_to):
+def test_a_read_closed_early_leaves_the_session_usable(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """A hundred reads that are broken off after a piece leave nothing behind that hinders the next."""
     track = make_track(size=2_000_000)
     session = listen_to(make_peer(track))
-    for start in range(0, 100):
+    for start in range(100):
         reading = session.read(session.playlist.entries[0].track_id, start, 2_000_000)
         next(reading)
         reading.close()
@@ -262,14 +302,16 @@ def test_a_read_closed_early_leaves_the_session_usable(make_peer, make_track, li
     assert not session._connection._waiting
 
 
-def test_two_providers(make_peer, make_track, listen_to):
+def test_two_providers(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """One client holds sessions with two providers."""
     tracks = [make_track("a.ogg"), make_track("b.ogg")]
     sessions = [listen_to(make_peer(track)) for track in tracks]
     assert [everything(session) for session in sessions] == [track.path.read_bytes() for track in tracks]
 
 
-def test_loopback_is_refused_unless_allowed(make_peer, make_track):
+def test_loopback_is_refused_unless_allowed(make_peer: Callable[..., Any], make_track: Callable[..., Track]) -> None:
     """Where the broker is elsewhere, an offer that names loopback is not followed: no connection is made."""
     peer = make_peer(make_track())
     ticket = peer.ticket()
@@ -280,7 +322,7 @@ def test_loopback_is_refused_unless_allowed(make_peer, make_track):
     assert len(peer.desk) == 1
 
 
-def test_nobody_listens_there(client):
+def test_nobody_listens_there(client: PeerClient) -> None:
     """A provider that is gone is unreachable at once, with its address."""
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
@@ -290,7 +332,7 @@ def test_nobody_listens_there(client):
     assert time.monotonic() - started < 1.0
 
 
-def test_port_in_use():
+def test_port_in_use() -> None:
     """A port that another program has is named, with what to do."""
     with socket.create_server((LOOPBACK, 0)) as taken:
         address = Address(LOOPBACK, taken.getsockname()[1])
@@ -305,14 +347,14 @@ def test_port_in_use():
 @pytest.mark.parametrize(
     ("host", "words"), [("192.0.2.1", "no such address"), ("no-such-host.invalid", "host name is not known")]
 )
-def test_addresses_that_cannot_be_listened_on(host, words):
+def test_addresses_that_cannot_be_listened_on(host: str, words: str) -> None:
     """An address of another machine, or of none, is said to be so."""
     server = StreamServer(desk=TicketDesk[str](), playlist_for=lambda _: [], listen=Address(host, 0))
     with pytest.raises(ConfigurationError, match=words):
         server.start()
 
 
-def test_listens_on_ipv6(make_track, client):
+def test_listens_on_ipv6(make_track: Callable[..., Track], client: PeerClient) -> None:
     """An IPv6 address works like any other."""
     track, desk = make_track(), TicketDesk[str]()
     with StreamServer(desk=desk, playlist_for=lambda _: [(track, 1.0)], listen=Address("::1", 0)) as server:
@@ -321,7 +363,7 @@ def test_listens_on_ipv6(make_track, client):
         assert str(session.address) == f"[::1]:{server.address.port}"
 
 
-def test_stop_while_pieces_are_on_their_way(make_peer, make_track):
+def test_stop_while_pieces_are_on_their_way(make_peer: Callable[..., Any], make_track: Callable[..., Track]) -> None:
     """The server ends within a second while three clients read without end; its port is free again."""
     peer = make_peer(make_track(size=60_000_000))
     port = peer.port
@@ -333,7 +375,7 @@ def test_stop_while_pieces_are_on_their_way(make_peer, make_track):
         reading = session.read(session.playlist.entries[0].track_id, 0, 60_000_000)
         next(reading)
         running.wait(5)
-        with pytest.raises(PeerBrokeOffError):
+        with pytest.raises(PeerBrokeOffError):  # noqa: PT012  # reads until it fails
             while True:
                 list(reading)
                 reading = session.read(session.playlist.entries[0].track_id, 0, 60_000_000)
@@ -351,7 +393,9 @@ def test_stop_while_pieces_are_on_their_way(make_peer, make_track):
     socket.create_server((LOOPBACK, port)).close()
 
 
-def test_stop_with_a_listener_that_takes_nothing(make_peer, make_track):
+def test_stop_with_a_listener_that_takes_nothing(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track]
+) -> None:
     """A listener that asks for much and reads nothing neither fills the memory nor holds up the end."""
     peer = make_peer(make_track(size=60_000_000))
     ready, done = threading.Event(), threading.Event()
@@ -383,7 +427,9 @@ def test_stop_with_a_listener_that_takes_nothing(make_peer, make_track):
     thread.join(5)
 
 
-def test_client_closes_in_time_and_leaves_no_thread(make_peer, make_track):
+def test_client_closes_in_time_and_leaves_no_thread(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track]
+) -> None:
     """Closing the client ends sessions that are being read, and its thread."""
     peer = make_peer(make_track(size=60_000_000))
     before = threading.active_count()
@@ -403,7 +449,12 @@ def test_client_closes_in_time_and_leaves_no_thread(make_peer, make_track):
     assert threading.active_count() <= before + 1  # the server's pool may have grown by a thread
 
 
-def test_nothing_secret_is_said(make_peer, make_track, client, caplog):
+def test_nothing_secret_is_said(
+    make_peer: Callable[..., Any],
+    make_track: Callable[..., Track],
+    client: PeerClient,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """No ticket, secret, session id or path is logged, however much is logged, and one line tells of the session."""
     caplog.set_level(logging.DEBUG)
     track = make_track()
@@ -424,7 +475,9 @@ def test_nothing_secret_is_said(make_peer, make_track, client, caplog):
     assert [line for line in lines if "opened for ann: 1 tracks" in line] == lines
 
 
-def test_a_small_call_does_not_wait_for_an_acknowledgement_of_tcp(make_peer, make_track, listen_to):
+def test_a_small_call_does_not_wait_for_an_acknowledgement_of_tcp(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
+) -> None:
     """A small call takes milliseconds, not the 44 of a delayed acknowledgement."""
     session = listen_to(make_peer(make_track()))
     track_id = session.playlist.entries[0].track_id
@@ -436,7 +489,9 @@ def test_a_small_call_does_not_wait_for_an_acknowledgement_of_tcp(make_peer, mak
     assert statistics.median(times) < 0.025
 
 
-def test_many_sessions_of_one_user(make_peer, make_track, client):
+def test_many_sessions_of_one_user(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient
+) -> None:
     """A user's ninth session ends that user's least used one, and the others play on."""
     track = make_track(size=1000)
     peer = make_peer(track)
@@ -444,3 +499,24 @@ def test_many_sessions_of_one_user(make_peer, make_track, client):
     with pytest.raises(PeerRefusedError):
         everything(sessions[0])
     assert all(everything(session) == track.path.read_bytes() for session in sessions[1:])
+
+
+def test_ended_connections_leave_nothing_behind(
+    make_peer: Callable[..., Any], make_track: Callable[..., Track], client: PeerClient, line_to: Callable[..., Any]
+) -> None:
+    """After sessions that were closed, cut or refused the server holds no connection, whichever way they ended."""
+    peer = make_peer(make_track())
+    line = line_to(peer)
+    for port in (peer.port, line.port):
+        for _ in range(3):
+            everything(client.open(LOOPBACK, port, peer.ticket()))
+    with pytest.raises(PeerRefusedError):
+        client.open(LOOPBACK, peer.port, "x" * 32)
+    line.cut()
+    client.close()
+    service = peer.server._running._service
+    engine = service._sio.eio
+    wait_until(lambda: not service._live, waiting_for="the end of every live session")
+    wait_until(lambda: all(known.closed for known in engine.sockets.values()), waiting_for="every socket to end")
+    assert not service._sio.environ
+    assert all(transport.is_closing() for transport in peer.server._running._doors._open)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def desk(clock: Callable[[], float]) -> TicketDesk[str]:
     return TicketDesk(clock=clock, max_tickets=6, max_tickets_per_user=3)
 
 
-def test_redeem_returns_what_was_issued_once(desk):
+def test_redeem_returns_what_was_issued_once(desk: TicketDesk[str]) -> None:
     """A ticket gives back its user and query, and nothing the second time."""
     ticket = desk.issue("ann", "jazz")
     assert desk.redeem(ticket) == Grant("ann", "jazz")
@@ -25,7 +26,7 @@ def test_redeem_returns_what_was_issued_once(desk):
     assert len(desk) == 0
 
 
-def test_ticket_fits_the_wire(desk):
+def test_ticket_fits_the_wire(desk: TicketDesk[str]) -> None:
     """A ticket is of the form that an offer may carry, and no two are alike."""
     tickets = {desk.issue(f"user{n}", "jazz") for n in range(100)}
     assert len(tickets) == 100
@@ -33,13 +34,13 @@ def test_ticket_fits_the_wire(desk):
 
 
 @pytest.mark.parametrize("made_up", ["", "a" * 32, "é", "\x00"])
-def test_made_up_ticket_is_refused(desk, made_up):
+def test_made_up_ticket_is_refused(desk: TicketDesk[str], made_up: str) -> None:
     """What was never issued opens nothing."""
     desk.issue("ann", "jazz")
     assert desk.redeem(made_up) is Refusal.BAD_TICKET
 
 
-def test_ticket_expires(desk, clock):
+def test_ticket_expires(desk: TicketDesk[str], clock: Any) -> None:
     """A ticket is good until its time is over, and then said to be too old."""
     good, late = desk.issue("ann", "jazz"), desk.issue("ann", "jazz")
     clock.now += 60.0
@@ -49,7 +50,7 @@ def test_ticket_expires(desk, clock):
     assert desk.redeem(late) is Refusal.BAD_TICKET
 
 
-def test_expired_tickets_are_forgotten(desk, clock):
+def test_expired_tickets_are_forgotten(desk: TicketDesk[str], clock: Any) -> None:
     """Tickets that nobody used do not pile up."""
     for user in "abc":
         desk.issue(user, "jazz")
@@ -58,7 +59,7 @@ def test_expired_tickets_are_forgotten(desk, clock):
     assert len(desk) == 1
 
 
-def test_a_users_oldest_ticket_makes_room(desk):
+def test_a_users_oldest_ticket_makes_room(desk: TicketDesk[str]) -> None:
     """Above the bound of one user, that user's oldest ticket goes and nobody else's."""
     other = desk.issue("bob", "jazz")
     tickets = [desk.issue("ann", "jazz") for _ in range(4)]
@@ -66,7 +67,7 @@ def test_a_users_oldest_ticket_makes_room(desk):
     assert all(isinstance(desk.redeem(ticket), Grant) for ticket in [*tickets[1:], other])
 
 
-def test_the_oldest_of_all_makes_room(desk):
+def test_the_oldest_of_all_makes_room(desk: TicketDesk[str]) -> None:
     """Above the bound of all, the oldest ticket of anybody goes."""
     tickets = [desk.issue(f"user{n}", "jazz") for n in range(7)]
     assert len(desk) == 6
@@ -74,7 +75,7 @@ def test_the_oldest_of_all_makes_room(desk):
     assert isinstance(desk.redeem(tickets[1]), Grant)
 
 
-def test_threads_issue_while_others_redeem():
+def test_threads_issue_while_others_redeem() -> None:
     """Every ticket is taken exactly once, however many threads try."""
     desk: TicketDesk[int] = TicketDesk(max_tickets_per_user=10_000)
     tickets = [desk.issue("ann", number) for number in range(500)]
