@@ -14,6 +14,7 @@ from dnai.broker.members import Definitions
 from dnai.errors import BrokerError, BrokerRefusedError, BrokerUnreachableError, UsageError
 
 _TIMEOUT_S = 60.0
+_SYSTEM_DIRS = "/usr/sbin:/sbin"
 _UNAUTHORISED = frozenset({401, 403})
 
 
@@ -25,7 +26,7 @@ def import_with_rabbitmqctl(definitions: Definitions) -> None:
     BrokerError
         When there is no ``rabbitmqctl``, or it fails (it must be run as root or as the user `rabbitmq`).
     """
-    program = shutil.which("rabbitmqctl") or shutil.which("rabbitmqctl", path="/usr/sbin:/sbin")
+    program = shutil.which("rabbitmqctl") or shutil.which("rabbitmqctl", path=_SYSTEM_DIRS)
     if program is None:
         raise BrokerError("there is no rabbitmqctl on this machine: use --management, or --definitions on the broker's")
     command = [program, "--quiet", "import_definitions"]

@@ -112,7 +112,7 @@ class _OpenRequest:
     def block(self, correlation_id: str) -> TapBlock:
         return TapBlock(
             time=self.time,
-            correlation_id=correlation_id,
+            correlation_id=_shown(correlation_id),
             requester=self.user_id,
             genre=self.genre,
             deadline_s=self.deadline_s,
