@@ -83,7 +83,7 @@ def test_definitions_go_through_rabbitmqctl(tmp_path: Path, monkeypatch: pytest.
 
         program = tmp_path / "bin" / "rabbitmqctl"
         program.parent.mkdir()
-        lines = (f"export {name}={_shell_quoted(value)}" for name, value in node._environment().items())
+        lines = (f"export {name}={_shell_quoted(value)}" for name, value in node.environment.items())
         program.write_text("\n".join(["#!/bin/sh", *lines, f'exec {_rabbitmqctl()} "$@"']) + "\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")

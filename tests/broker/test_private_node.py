@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dnai.broker import private_node
+from dnai.broker import node_home, private_node
 from dnai.broker.connection import connect
 from dnai.broker.members import Member, definitions
+from dnai.broker.node_home import NodePorts
 from dnai.broker.private_node import NodeTls, PrivateNode
 from dnai.errors import BrokerError, BrokerRefusedError, BrokerUnreachableError
 
@@ -114,19 +115,17 @@ def test_a_node_ends_with_the_process_that_started_it(tmp_path: Path, eventually
 def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between choosing a port and binding it another process may come: others are chosen."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        plain = private_node._free_ports
+        plain = private_node.free_ports
         attempts: list[int] = []
 
-        def first_clashes() -> private_node._Ports:
+        def first_clashes() -> NodePorts:
             ports = plain()
             attempts.append(ports.amqp)
             if len(attempts) > 1:
                 return ports
-            return private_node._Ports(
-                taken.getsockname()[1], ports.distribution, ports.epmd, ports.management, ports.tls
-            )
+            return NodePorts(taken.getsockname()[1], ports.distribution, ports.epmd, ports.management, ports.tls)
 
-        monkeypatch.setattr(private_node, "_free_ports", first_clashes)
+        monkeypatch.setattr(private_node, "free_ports", first_clashes)
         with PrivateNode(home=tmp_path, definitions=CIRCLE) as node:
             connect(node.url("anna", "pa", "circle")).close()
     assert len(attempts) == 2
@@ -146,7 +145,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_without_rabbitmq_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What to install is in the message."""
-    monkeypatch.setattr(private_node, "_SERVER_DIRS", (str(tmp_path),))
+    monkeypatch.setattr(node_home, "_SERVER_DIRS", (str(tmp_path),))
     with pytest.raises(BrokerError, match="apt-get install rabbitmq-server"):
         PrivateNode(home=tmp_path / "home").start()
 
