@@ -118,6 +118,12 @@ class PrivateNode:
         return tuple(process.pid for process in (self._node, self._epmd) if process is not None)
 
     @property
+    def is_running(self) -> bool:
+        """Whether the node and its port mapper run."""
+        processes = (self._node, self._epmd)
+        return all(process is not None and process.poll() is None for process in processes)
+
+    @property
     def management_url(self) -> str:
         """The management HTTP API with the administrator's user and password."""
         return f"http://{self.administrator}:{self.administrator_password}@{LOOPBACK}:{self.management_port}"

@@ -71,7 +71,9 @@ def test_a_node_serves_its_members_restarts_and_leaves_nothing(tmp_path: Path, e
         with pytest.raises(BrokerError, match="another private RabbitMQ node"):
             PrivateNode(home=tmp_path / "a home").start()
         port = node.port
+        assert node.is_running
         node.stop_node()
+        assert not node.is_running
         with pytest.raises(BrokerUnreachableError):
             connect(url)
         node.start_node()
