@@ -105,9 +105,9 @@ def _check(path: Path, table: FeatureTable) -> None:
         raise ModelError(f"{path} has tracks of one genre only: there is nothing to tell apart")
     unknown = set(table.split) - {"train", "valid", ""}
     if unknown:
-        raise ModelError(f"{path}: split {min(unknown)!r} is not known; it is train, valid or empty")
+        raise ModelError(f"{path}: split {str(min(unknown))!r} is not known; it is train, valid or empty")
     kept_apart = table.split == "valid"
     for names, what in ((table.groups, "group"), (table.tracks, "track")):
         both = set(names[~kept_apart]) & set(names[kept_apart])
         if both:
-            raise ModelError(f"{path}: {what} {min(both)!r} stands on both sides of the split")
+            raise ModelError(f"{path}: {what} {str(min(both))!r} stands on both sides of the split")

@@ -1,0 +1,151 @@
+"""The table that a model is trained on: what is read, and which mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dnai.audio.features import FEATURE_NAMES
+from dnai.config import PROJECT_DIR
+from dnai.errors import ModelError, UsageError
+from dnai.genre.evaluation import evaluate
+from dnai.genre.table import LABELS, FeatureTable, read_table
+from dnai.tracks import Genre
+from tests.unit.genre.conftest import Rows, WriteTable, made_rows
+
+GTZAN = PROJECT_DIR.parent / "shared" / "data" / "gtzan" / "features_10s.csv"
+
+
+def changed(row: int, **values: object) -> Rows:
+    """Made rows with some values of one row replaced."""
+    rows = made_rows()
+    rows[row] |= values
+    return rows
+
+
+def test_a_table_is_read_as_it_was_written(write_table: WriteTable) -> None:
+    """Numbers, labels, tracks, groups and split, row by row."""
+    rows = made_rows()
+    table = read_table(write_table(rows))
+    assert len(table) == len(rows) == 54
+    assert table.features.shape == (54, 26)
+    assert table.features[5, 3] == pytest.approx(rows[5][FEATURE_NAMES[3]])
+    assert [LABELS[i] for i in table.labels] == [row["label"] for row in rows]
+    assert table.tracks[0] == "jazz.0"
+    assert len(set(table.groups)) == 18
+    assert (table.split == "valid").sum() == 9
+
+
+def test_a_table_without_artist_and_split_groups_by_track(write_table: WriteTable) -> None:
+    """Further columns do not matter."""
+    rows = [{k: v for k, v in row.items() if k not in {"artist", "split"}} for row in made_rows()]
+    table = read_table(write_table(rows))
+    assert len(set(table.groups)) == 18
+    assert set(table.split) == {""}
+
+
+def test_a_table_of_a_spreadsheet_is_read_too(write_table: WriteTable) -> None:
+    """They put a byte order mark in front."""
+    path = write_table(made_rows())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_table(path)) == 54
+
+
+def test_an_unknown_artist_is_a_group_of_the_track_alone(write_table: WriteTable) -> None:
+    """Two such tracks are not the same artist's."""
+    rows = [{**row, "artist": "" if row["label"] == "jazz" else row["artist"]} for row in made_rows()]
+    assert len(set(read_table(write_table(rows)).groups)) == 18
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        pytest.param(changed(2, mfcc3="nan"), r"line 4: mfcc3 is nan; every feature must be finite", id="nan"),
+        pytest.param(changed(2, rms="1e999"), r"line 4: rms is 1e999; every feature must be finite", id="infinite"),
+        pytest.param(changed(2, rms=""), r"line 4: rms is '', not a number", id="empty"),
+        pytest.param(changed(2, rms="loud"), r"line 4: rms is 'loud', not a number", id="no number"),
+        pytest.param(changed(0, label="techno"), r"line 2: 'techno' is none of the ten genres", id="label"),
+        pytest.param(changed(0, split="test"), r"split 'test' is not known", id="split"),
+        pytest.param(changed(0, artist="jazz artist 1"), r"'artist jazz artist 1' stands on both sides", id="artist"),
+        pytest.param(changed(0, split="train", artist=""), r"track 'jazz.0' stands on both sides", id="track"),
+        pytest.param(changed(0, split=""), r"'artist jazz artist 0' stands on both sides", id="unmarked row"),
+        pytest.param(made_rows(genres=("jazz",)), r"one genre only", id="one genre"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(write_table: WriteTable, rows: Rows, reason: str) -> None:
+    """So that the table can be mended."""
+    with pytest.raises(ModelError, match=reason):
+        read_table(write_table(rows))
+
+
+@pytest.mark.parametrize("column", ["track", "label", "mfcc20"])
+def test_a_missing_column_is_named(write_table: WriteTable, column: str) -> None:
+    """Each of those that are needed."""
+    rows = [{k: v for k, v in row.items() if k != column} for row in made_rows()]
+    with pytest.raises(ModelError, match=f"lacks the columns {column}"):
+        read_table(write_table(rows))
+
+
+@pytest.mark.parametrize("content", [b"", b"track,label\n", b"\xff\xfe\x00", b'"' + b"x" * 200_000])
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Nothing, a head alone, no text, an endless field."""
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"table\.csv"):
+        read_table(path)
+
+
+def test_a_head_without_rows_and_a_short_row_are_named(write_table: WriteTable) -> None:
+    """As of a table whose writing was interrupted."""
+    path = write_table(made_rows())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text(lines[0] + "\n", encoding="utf-8")
+    with pytest.raises(ModelError, match="has no rows"):
+        read_table(path)
+    path.write_text("\n".join([*lines[:-1], lines[-1][:60]]), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"line 55: .* not a number"):
+        read_table(path)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    """With its path."""
+    with pytest.raises(ModelError, match=r"nowhere\.csv cannot be read"):
+        read_table(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.skipif(not GTZAN.is_file(), reason="the GTZAN feature table is not on this machine")
+def test_the_gtzan_table_is_read_and_keeps_artists_apart() -> None:
+    """1,912 pieces of 640 tracks, 197 of them apart."""
+    table = read_table(GTZAN)
+    assert len(table) == 1912
+    assert len(set(table.tracks)) == 640
+    assert len(set(table.tracks[table.split == "valid"])) == 197
+    assert not set(table.groups[table.split == "train"]) & set(table.groups[table.split == "valid"])
+
+
+def small_table() -> FeatureTable:
+    """Three pieces of a jazz track, two of a metal track."""
+    labels = np.array([LABELS.index(Genre.JAZZ)] * 3 + [LABELS.index(Genre.METAL)] * 2)
+    tracks = np.array(["a", "a", "a", "b", "b"])
+    return FeatureTable(np.zeros((5, 26)), labels, tracks, tracks, np.array([""] * 5))
+
+
+def test_a_track_counts_by_the_mean_over_its_pieces() -> None:
+    """One sure piece outweighs two doubtful ones: 3 of 5 pieces are right, and both tracks."""
+    jazz, metal, pop = (LABELS.index(genre) for genre in (Genre.JAZZ, Genre.METAL, Genre.POP))
+    probabilities = np.zeros((5, 10), dtype=np.float32)
+    probabilities[0, jazz] = 1.0
+    probabilities[1:3, jazz], probabilities[1:3, pop] = 0.45, 0.55
+    probabilities[3:, metal] = 1.0
+    evaluation = evaluate(probabilities, small_table())
+    assert (evaluation.pieces, evaluation.tracks) == (5, 2)
+    assert evaluation.piece_accuracy == pytest.approx(3 / 5)
+    assert evaluation.track_accuracy == 1.0
+
+
+def test_answers_for_other_pieces_cannot_be_evaluated() -> None:
+    """Four answers for five pieces."""
+    with pytest.raises(UsageError, match="4 answers for 5 pieces"):
+        evaluate(np.zeros((4, 10), dtype=np.float32), small_table())
