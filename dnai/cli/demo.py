@@ -26,6 +26,7 @@ import click
 from dnai.broker.members import DEFAULT_VHOST, definitions
 from dnai.broker.private_node import PrivateNode
 from dnai.broker.scatter import Scatter
+from dnai.chatbot.dialogue import Dialogue
 from dnai.cli import demo_music
 from dnai.cli.demo_circle import Seat, listener_with, make_seat, seats_for_folders, write_settings
 from dnai.cli.demo_requests import Answered, ask_everything, choose
@@ -36,9 +37,9 @@ from dnai.errors import BrokerError, DnaiError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import LiveCollection
-from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient
 from web.listener import Listener
+from web.peers import address_rule
 
 READY = "DN.ai is ready: "
 _WORKER_READY = "worker ready"
@@ -222,14 +223,15 @@ class _Circle:
         settings = load_settings({"data_dir": self.listener.data_dir})
         model = GenreModel(settings.model_dir)
         live = LiveCollection(settings.catalogue_path, model)
-        peers = PeerClient(allow=AddressRule(loopback_allowed=True))
         with ExitStack() as stack:
             stack.callback(live.close)
-            stack.callback(peers.close)
+            dialogue = Dialogue(memory=settings.chat_memory_path, collection=lambda: live.current().tracks)
+            stack.callback(dialogue.close)
             scatter = stack.enter_context(Scatter(settings.broker_url, deadline_s=settings.deadline_s))
+            peers = stack.enter_context(PeerClient(allow=address_rule(settings)))
             self._await_presence(scatter)
             listener = Listener(collection=live, model=model, circle=scatter, peers=peers, clock=time.monotonic)
-            return choose(ask_everything(listener))
+            return choose(ask_everything(listener, dialogue.conversation))
 
     def _await_presence(self, scatter: Scatter) -> None:
         expected = {seat.user: seat.name for seat in self.providers}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dnai.recommend.gather import GatherResult, ProviderKey
+from dnai.chatbot.dialogue import Conversation
+from dnai.chatbot.intents import Intent, Source
+from dnai.recommend.gather import ProviderKey
 from dnai.tracks import Genre
-from web.listener import Listener, Target
+from web.listener import Listener
 
 PROPOSED = 3
 """How many requests are proposed."""
@@ -28,23 +30,21 @@ class Answered:
     is_song: bool
 
 
-def ask_everything(listener: Listener) -> list[Answered]:
-    """Ask the circle for each genre, and for something like each of the listener's first songs.
+def ask_everything(listener: Listener, converse: Callable[[], Conversation]) -> list[Answered]:
+    """Ask the circle for something like each of the listener's first songs, and for each genre, in words.
+
+    Each request is understood by a new conversation of the chatbot, as on the page; what it takes
+    for something else, or nobody offers, is left out.
 
     Raises
     ------
     BrokerError
         When the circle cannot be asked.
     """
-    songs = listener.own_tracks()[:_MAX_SONGS]
-    targets = [listener.target(track=song) for song in songs] + [listener.target(genre=genre) for genre in Genre]
-    answers = [_answered(target, listener.search(target).gather()) for target in targets]
+    songs = [f"something like {track.title} from peers" for track in listener.own_tracks()[:_MAX_SONGS]]
+    genres = [f"play some {genre.spoken} from peers" for genre in Genre]
+    answers = [_ask(text, listener, converse()) for text in songs + genres]
     return [answer for answer in answers if answer is not None]
-
-
-def request_text(target: Target) -> str:
-    """Return how a person asks peers for this."""
-    return f"something like {target.spoken} from peers" if target.track else f"play some {target.spoken} from peers"
 
 
 def choose(answers: Sequence[Answered], *, count: int = PROPOSED) -> tuple[Answered, ...]:
@@ -70,15 +70,19 @@ def _worth(chosen: tuple[Answered, ...]) -> tuple[int, ...]:
     )
 
 
-def _answered(target: Target, result: GatherResult) -> Answered | None:
-    if not result.offers:
+def _ask(text: str, listener: Listener, conversation: Conversation) -> Answered | None:
+    reply = conversation.answer(text)
+    if reply.intent is not Intent.PLAY or reply.source is not Source.PEERS:
         return None
-    best = result.offers[0]
+    target = listener.target(track=reply.track) if reply.track else listener.target(genre=reply.genre)
+    offers = listener.search(target).gather().offers
+    if not offers:
+        return None
     return Answered(
-        text=request_text(target),
-        winner=best.provider,
-        winner_name=best.name,
-        tracks=best.tracks,
-        offers=len(result.offers),
+        text=text,
+        winner=offers[0].provider,
+        winner_name=offers[0].name,
+        tracks=offers[0].tracks,
+        offers=len(offers),
         is_song=target.track is not None,
     )

@@ -22,12 +22,16 @@ _PROGRESS = re.compile(r"scanning: (\d+) of (\d+) tracks")
 
 @dataclass(frozen=True, slots=True)
 class ScanState:
-    """How far one folder is: `done` of its `files`, of which `analysed` were new or changed."""
+    """How far one folder is: `done` of its `files`, of which `analysed` were new or changed.
+
+    `has_news` when the scan has found new or changed files.
+    """
 
     name: str
     files: int
     done: int
     analysed: int
+    has_news: bool = False
 
 
 def scan_all(seats: Sequence[Seat], processes: Processes, *, show: Callable[[str], None]) -> None:
@@ -81,6 +85,8 @@ def describe(states: Sequence[ScanState], estimate: Estimate, *, now: float) -> 
     analysed = sum(state.analysed for state in states)
     left_s = estimate.seconds_left(analysed=analysed, remaining=files - done, now=now)
     each = ", ".join(f"{state.name} {state.done}/{state.files}" for state in states)
+    if not any(state.has_news for state in states):
+        return f"looking for new music: {done} of {files} tracks are known"
     if done >= files:
         left = ""
     elif left_s is not None:
@@ -100,4 +106,4 @@ def parse_state(state: ScanState, lines: Sequence[str], *, finished: bool) -> Sc
     analysed, fresh = (int(found[-1][1]), int(found[-1][2])) if found else (0, state.files)
     analysed = fresh if finished and found else analysed
     done = state.files if finished else max(0, state.files - fresh) + analysed
-    return ScanState(state.name, state.files, min(done, state.files), analysed)
+    return ScanState(state.name, state.files, min(done, state.files), analysed, has_news=bool(found))

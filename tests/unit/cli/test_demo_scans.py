@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dnai.cli.demo_scans import Estimate, ScanState, describe, parse_state
 
-FRESH = ScanState("Anna", files=8, done=0, analysed=0)
+FRESH = ScanState("Anna", files=8, done=0, analysed=0, has_news=True)
 
 
 def test_no_estimate_before_anything_is_done() -> None:
@@ -17,23 +17,33 @@ def test_no_estimate_before_anything_is_done() -> None:
 def test_estimate_follows_the_pace_since_the_first_file() -> None:
     """The minute of warming up before the first file does not count."""
     estimate = Estimate()
-    describe([ScanState("Anna", 8, 1, 1)], estimate, now=60.0)
-    text = describe([ScanState("Anna", 8, 3, 3)], estimate, now=64.0)
+    describe([ScanState("Anna", 8, 1, 1, has_news=True)], estimate, now=60.0)
+    text = describe([ScanState("Anna", 8, 3, 3, has_news=True)], estimate, now=64.0)
     assert text == "analysing music: 3 of 8 tracks (Anna 3/8), about 00:10 left"
 
 
 def test_the_end_is_the_end() -> None:
     """When all is done nothing is left."""
-    assert describe([ScanState("Anna", 8, 8, 8)], Estimate(), now=60.0) == "analysing music: 8 of 8 tracks (Anna 8/8)"
+    assert (
+        describe([ScanState("Anna", 8, 8, 8, has_news=True)], Estimate(), now=60.0)
+        == "analysing music: 8 of 8 tracks (Anna 8/8)"
+    )
 
 
 def test_state_is_read_from_what_the_scan_says() -> None:
     """Of ten files two are new, one of which is done: nine of ten."""
     lines = ["scanning: 0 of 2 tracks: preparing", "scanning: 1 of 2 tracks, about 00:02 left: x.mp3"]
-    assert parse_state(ScanState("Ben", 10, 0, 0), lines, finished=False) == ScanState("Ben", 10, 9, 1)
+    assert parse_state(ScanState("Ben", 10, 0, 0), lines, finished=False) == ScanState("Ben", 10, 9, 1, has_news=True)
 
 
 def test_scan_that_found_nothing_new_analysed_nothing() -> None:
     """A second scan says nothing of progress: all files are done, none of them was analysed."""
     summary = ["0 analysed, 10 unchanged, 0 failed, 0 dropped: catalogue.sqlite3"]
     assert parse_state(ScanState("Ben", 10, 0, 0), summary, finished=True) == ScanState("Ben", 10, 10, 0)
+
+
+def test_second_time_nothing_is_said_to_be_analysed() -> None:
+    """Where everything is known the words are other ones."""
+    assert (
+        describe([ScanState("Anna", 8, 8, 0)], Estimate(), now=3.0) == "looking for new music: 8 of 8 tracks are known"
+    )
