@@ -121,7 +121,7 @@ class Visit:
 
     def say(self, text: str) -> None:
         """Answer a message, then do what it asks for."""
-        reply = self._conversation.answer(text, self.situation())
+        reply = self._conversation.answer(text, situation=self.situation())
         self._page.line("bot", reply.reply)
         if reply.intent is Intent.PLAY:
             self._try(lambda: self._play(reply))

@@ -10,6 +10,7 @@ export class Chat {
     this.log = byId("log");
     this.field = byId("say");
     this.onSay = onSay;
+    this.begun = false;
     byId("say-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.say(this.field.value);
@@ -34,8 +35,14 @@ export class Chat {
     this.log.scrollTop = this.log.scrollHeight;
   }
 
-  clear() {
+  /** Show what was said before this page was loaded; what was said since then stays below it. */
+  begin(history) {
+    if (this.begun) return;
+    this.begun = true;
+    const since = [...this.log.children];
     this.log.replaceChildren();
+    for (const { kind, text } of history) this.show(kind, text);
+    this.log.append(...since);
   }
 
   waiting(is) {

@@ -37,11 +37,7 @@ const commands = {
   finish: () => player.finish(),
 };
 
-socket.on("welcome", ({ history, is_new }) => {
-  if (!is_new) return;
-  chat.clear();
-  for (const { kind, text } of history) chat.show(kind, text);
-});
+socket.on("welcome", ({ history }) => chat.begin(history));
 socket.on("line", ({ kind, text }) => chat.show(kind, text));
 socket.on("quiet", () => chat.waiting(false));
 socket.on("status", showStatus);
