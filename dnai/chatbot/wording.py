@@ -1,0 +1,160 @@
+"""A message as words: lower case, contractions spelled out, politeness taken off, cut into clauses.
+
+Everything that compares words (messages, titles, artists, taught phrases) compares the form that
+:func:`fold` gives, so that case, accents, quotes and hyphens never matter.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from rapidfuzz.distance import OSA
+
+from dnai.chatbot.phrases import load_wordings
+from dnai.text import clean_text
+
+MAX_MESSAGE_CHARS = 600
+"""How much of a message is read; the rest is cut off."""
+
+_CONTRACTIONS = {
+    "what": "is", "who": "is", "how": "is", "where": "is", "that": "is", "it": "is", "there": "is", "here": "is",
+    "when": "is", "why": "is", "he": "is", "she": "is", "let": "us",
+}  # fmt: skip
+_SHORT_FORMS = {
+    "whats": "what is", "whos": "who is", "hows": "how is", "wheres": "where is", "thats": "that is",
+    "lets": "let us", "im": "i am", "dont": "do not", "doesnt": "does not", "didnt": "did not", "isnt": "is not",
+    "cant": "can not", "cannot": "can not", "wont": "will not", "ive": "i have", "ill": "i will", "wanna": "want to",
+    "gonna": "going to", "gotta": "got to", "gimme": "give me", "lemme": "let me", "pls": "please", "plz": "please",
+    "plez": "please", "pleas": "please", "thx": "thanks", "u": "you", "ur": "your", "sth": "something",
+    "smth": "something", "sumthing": "something", "tunez": "tunes", "musik": "music", "muzik": "music", "n": "and",
+    "paly": "play", "plya": "play", "ply": "play", "pla": "play", "plaz": "play", "plaay": "play", "playy": "play",
+    "pley": "play", "plai": "play", "pplay": "play", "wat": "what", "wats": "what is", "wut": "what",
+    "nxt": "next", "frm": "from", "form": "form", "tnx": "thanks", "couldnt": "could not", "wouldnt": "would not",
+    "shouldnt": "should not", "havent": "have not", "hiphop": "hip hop", "rnb": "r and b", "youre": "you are",
+    "somethin": "something", "someting": "something", "favourite": "favorite",
+}  # fmt: skip
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
+_TAG = re.compile(r"<[^<>]{0,80}>")
+_QUOTED = re.compile(r'"([^"]{1,200})"|(?:(?<=\s)|^)\'([^\']{2,200})\'(?=[\s.,!?]|$)')
+_CLAUSE_END = re.compile(r"[.!?;:,]+(?=\s|$)|\s[-–—]+\s|\s(?=(?:and|then|but|so) (?:then )?(?:please )?(?:play|put on)\b)")
+
+def fold(text: str) -> str:
+    """Return the words of `text` in lower case, without accents and punctuation, contractions spelled out."""
+    return " ".join(word for word in fold_marked(text).split() if word != ",")
+
+
+def fold_marked(text: str) -> str:
+    """Return what :func:`fold` gives, with ``,`` as a word of its own where the text pauses."""
+    plain = unicodedata.normalize("NFKD", _TAG.sub(" ", text).translate(_QUOTES)).casefold()
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = re.sub(r"\brock\s*'?\s*n\s*'?\s*roll\b", "rock and roll", plain.replace("&", " and "))
+    plain = re.sub(r"[.!?;:,]+(?=\s|$)|\s[-–—]+\s", " , ", plain)
+    plain = re.sub(r"(\w)n't\b", r"\1 not", plain.replace("can't", "can not").replace("won't", "will not"))
+    plain = re.sub(r"'(ll|d|ve|re|m)\b", lambda m: f" {_ENDINGS[m[1]]}", plain)
+    plain = re.sub(r"\b(\w+)'s\b", lambda m: f"{m[1]} {_CONTRACTIONS[m[1]]}" if m[1] in _CONTRACTIONS else f"{m[1]}s", plain)
+    plain = re.sub(r"[^\w,]+|_", " ", plain.replace("'", ""))
+    plain = re.sub(r"(?<=\S),(?=\S)", "", plain)
+    return " ".join(_SHORT_FORMS.get(word, word) for word in plain.split())
+
+
+_ENDINGS = {"ll": "will", "d": "would", "ve": "have", "re": "are", "m": "am"}
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One message, or one clause of it, in the forms that the rules look at.
+
+    `lead` has the politeness before the words taken off, `core` also the one after them. `marked`
+    keeps pauses. `quoted` is what stood in quotation marks, as it was written.
+    """
+
+    text: str
+    folded: str
+    marked: str
+    lead: str
+    core: str
+    question: bool
+    quoted: str | None = None
+
+
+def utterance(text: str) -> Utterance:
+    """Return `text` as an utterance; any text at all will do."""
+    clean = clean_text(text[: MAX_MESSAGE_CHARS * 8], max_chars=MAX_MESSAGE_CHARS)
+    folded = fold(clean)
+    lead = _strip_leading(folded)
+    found = _QUOTED.search(clean.translate(_QUOTES))
+    quoted = (found[1] or found[2]) if found else None
+    return Utterance(
+        text=clean,
+        folded=folded,
+        marked=fold_marked(clean).strip(" ,"),
+        lead=lead,
+        core=_strip_trailing(lead),
+        question=clean.rstrip().endswith("?"),
+        quoted=quoted,
+    )
+
+
+def clauses(whole: Utterance) -> Sequence[Utterance]:
+    """Return the clauses of `whole`, none where it is a single one."""
+    parts = [part.strip() for part in _CLAUSE_END.split(whole.text)]
+    kept = [utterance(part) for part in parts if fold(part)]
+    return kept if len(kept) > 1 else []
+
+
+@cache
+def _politeness() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    words = load_wordings("politeness")
+    return re.compile(f"(?:{words['leading']})"), re.compile(f"(?:^|(?<= ))(?:{words['trailing']})$")
+
+
+def _strip_leading(folded: str) -> str:
+    """Return `folded` without what is said before the point; all of it where nothing else is there."""
+    words = f"{folded} "
+    while (found := _politeness()[0].match(words)) and found.end() < len(words):
+        words = words[found.end() :]
+    return words.strip()
+
+
+def _strip_trailing(lead: str) -> str:
+    words = f"{lead} "
+    while (found := _politeness()[1].search(words)) and found.start() > 0:
+        words = words[: found.start()]
+    return words.strip()
+
+
+_COMMAND_WORDS = (
+    "play", "pause", "resume", "continue", "next", "skip", "previous", "stop", "what", "playing", "music", "song", "track", "something",
+    "from", "peers", "friends", "collection", "louder", "quieter", "volume", "help", "forget", "another", "please", "listen", "similar",
+    "this", "that", "some", "like", "online", "there",
+)  # fmt: skip
+_REAL_WORDS = frozenset(
+    ["net", "nest", "sip", "slip", "pay", "plan", "plays", "played", "player", "stops", "son", "sons", "tack", "thing", "form", "fro",
+     "hat", "sop", "stoop", "hall", "tis", "hit", "soe", "same", "sore", "like", "lie", "lake", "thee", "than", "hell", "heap", "hep",
+     "pals", "volumes", "muse", "tat", "chat", "lice", "hello"]
+)  # fmt: skip
+
+
+def corrected(words: str) -> str:
+    """Return `words` with slips in command words mended: a letter left out, doubled or swapped, never the first."""
+    return " ".join(_corrected_word(word) for word in words.split())
+
+
+def _corrected_word(word: str) -> str:
+    if len(word) < 3 or word in _REAL_WORDS or word in _COMMAND_WORDS:
+        return word
+    for known in _COMMAND_WORDS:
+        if word[0] == known[0] and len(known) > 3 and _is_slip(word, known):
+            return known
+    return word
+
+
+def _is_slip(word: str, known: str) -> bool:
+    if word == f"{known}s" or OSA.distance(word, known, score_cutoff=1) > 1:
+        return False
+    same_length = len(word) == len(known)
+    return len(known) > 6 or not same_length or sorted(word) == sorted(known)
