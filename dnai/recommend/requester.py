@@ -129,6 +129,7 @@ class Requester:
     def connected(self) -> None:
         """Start anew on a fresh connection, just before "who is there" is asked."""
         self._presence.forget_all()
+        self._recent.extend(self._gatherings)
         self._gatherings.clear()
         self._settled_at = self._clock() + self._settling_s
 

@@ -127,9 +127,11 @@ def refused(body: bytes, message_type: str) -> str:
 
 @pytest.mark.parametrize(
     "vector",
-    ["[NaN]", "[Infinity]", "[1e999]", "[-1e999]", "[1e7]", "[1.7e308,1.7e308]", f"[{10**400}]", "[]", "[null]", "[[1]]"]
-    + ["1", '["1"]', str([0.0] * (MAX_DIMENSIONS + 1))],
-)  # fmt: skip
+    [
+        *("[NaN]", "[Infinity]", "[1e999]", "[-1e999]", "[1e7]", "[1.7e308,1.7e308]", f"[{10**400}]"),
+        *("[]", "[null]", "[[1]]", "1", '["1"]', str([0.0] * (MAX_DIMENSIONS + 1))),
+    ],
+)
 def test_vectors_that_are_no_vectors_are_refused(vector: str) -> None:
     """Not finite, too large, overflowing in sum, of wrong types, empty, too long."""
     refused(f'{{"genre": "jazz", "vectors": {{"a": {vector}}}}}'.encode(), "dnai.request")
