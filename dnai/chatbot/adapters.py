@@ -16,7 +16,7 @@ from chatterbot.logic import LogicAdapter
 from rapidfuzz import fuzz
 
 from dnai.chatbot.controls import find_control, is_cancel, is_yes
-from dnai.chatbot.finding import find_answer, find_music, find_named, track_wish
+from dnai.chatbot.finding import EXACT_TITLE, find_answer, find_music, find_named, track_wish
 from dnai.chatbot.genres import find_genre, strip_wrapping
 from dnai.chatbot.intents import CONTROLS, Intent, Lesson, Reading, Wish
 from dnai.chatbot.lessons import Recalled
@@ -34,7 +34,7 @@ from dnai.chatbot.teaching import (
     refusal,
 )
 from dnai.chatbot.turns import Question, Turn
-from dnai.chatbot.wording import Utterance, fold
+from dnai.chatbot.wording import Utterance, fold, utterance
 from dnai.tracks import Genre, Track
 
 MENDED = 0.96
@@ -117,6 +117,8 @@ class FollowUp(TurnAdapter):
             return None
         if pending.wish.source is None and self._names_source(said):
             return None
+        if re.fullmatch(r"(?:a|by|the)? ?(?:songs?|titles?|tracks?|genres?|artists?)", said.core):
+            return Reading(Intent.ASK_WHAT, 0.91, pending.wish, reply="Which one? ")
         genre = Genre(commonest) if commonest else Genre.JAZZ
         return _music(Wish(genre=genre, source=pending.wish.source), 0.91)
 
@@ -225,7 +227,7 @@ class Remembered(TurnAdapter):
     def read(self, said: Utterance, turn: Turn, *, whole: bool) -> Reading | None:
         """Return what the nearest taught phrase stands for, or None."""
         ask = find_ask(said)
-        forms = [said.folded, said.core] + ([ask.words] if ask else [])
+        forms = [said.folded, said.core] + ([ask.words, strip_wrapping(ask.words)] if ask else [])
         found = [recalled for words in dict.fromkeys(forms) if (recalled := turn.lessons.recall(words))]
         best = max(found, key=lambda recalled: recalled.likeness, default=None)
         if best is None or (not whole and best.likeness < 1.0):
@@ -235,7 +237,7 @@ class Remembered(TurnAdapter):
     @staticmethod
     def _meaning(recalled: Recalled, turn: Turn, source: object) -> Reading:
         lesson = recalled.lesson
-        confidence = 0.945 if recalled.likeness == 1.0 else 0.885 * recalled.likeness
+        confidence = 0.945 if recalled.likeness == 1.0 else 0.915 * recalled.likeness
         if lesson.intent is not Intent.PLAY:
             return Reading(lesson.intent, confidence, lesson=lesson, heard=lesson.phrase)
         wish = lesson.wish.sourced(source or lesson.wish.source)  # type: ignore[arg-type]
@@ -253,16 +255,22 @@ class Request(TurnAdapter):
         """Return the music that `said` asks for; a clause must ask for it, where a whole message may only name it."""
         if not whole and not self._asks(said):
             return None
+        said = _naming_peers(said, turn)
         found = find_music(said, turn.known)
         asked = turn.asked(Question.WHAT)
         if found is None and asked and whole:
             found = find_answer(said, turn.known, fresh=asked.turns == 0)
         if found is None or self._halted_play(said, turn):
             return None
-        if asked and asked.wish.source and found.wish.source is None:
-            wish = found.wish.sourced(asked.wish.source)
-            return replace(found, wish=wish, intent=Intent.PLAY if wish.complete else found.intent)
-        return found
+        return self._answered(found, asked.wish) if asked else found
+
+    @staticmethod
+    def _answered(found: Reading, asked: Wish) -> Reading:
+        """Return `found` as the answer to "a genre or a song?": from the source that was named before."""
+        wish = found.wish.sourced(found.wish.source or asked.source)
+        complete = wish.complete and found.intent is Intent.ASK_SOURCE
+        confidence = max(found.confidence, EXACT_TITLE) if found.exact else found.confidence
+        return replace(found, wish=wish, intent=Intent.PLAY if complete else found.intent, confidence=confidence)
 
     @staticmethod
     def _halted_play(said: Utterance, turn: Turn) -> bool:
@@ -285,7 +293,9 @@ class Control(TurnAdapter):
 
     def read(self, said: Utterance, turn: Turn, *, whole: bool) -> Reading | None:
         """Return the command or question that `said` is, or None."""
-        for words in dict.fromkeys((said.core, said.lead, said.folded)):
+        if said.text and not said.text.strip("? "):
+            return Reading(Intent.HELP, 0.95)
+        for words in dict.fromkeys((said.lead, said.core, said.folded)):
             intent = find_control(words)
             if intent is not None and (whole or " " in words or words in _LONE_COMMANDS):
                 return Reading(intent, 0.95)
@@ -371,7 +381,9 @@ class Fallback(TurnAdapter):
 
     def read(self, said: Utterance, turn: Turn, *, whole: bool) -> Reading | None:
         """Return a hint at what can be said; what was said is kept, in case it is corrected."""
-        return Reading(Intent.SMALL_TALK, 0.1, heard=said.folded, reply=turn.small_talk.fallback(turn.state.number))
+        ask = find_ask(said)
+        heard = ask.words if ask and ask.strength > Strength.BARE else said.text
+        return Reading(Intent.SMALL_TALK, 0.1, heard=heard, reply=turn.small_talk.fallback(turn.state.number))
 
 
 LOGIC_ADAPTERS = tuple(
@@ -379,6 +391,14 @@ LOGIC_ADAPTERS = tuple(
     for adapter in (FollowUp, Teaching, Correction, Control, Refusal, Remembered, Request, Liking, Chatter, Fallback)
 )
 """The adapters by import path, as ChatterBot wants them."""
+
+
+def _naming_peers(said: Utterance, turn: Turn) -> Utterance:
+    """Return `said` with "from peers" for "from anna", where a peer of that name is there."""
+    situation = turn.known.situation
+    names = [fold(name) for name in situation.providers or ()] if situation else []
+    name = next((name for name in names if name and re.search(rf"\bfrom {re.escape(name)}s?\b", said.core)), None)
+    return utterance(re.sub(rf"\bfrom {re.escape(name)}s?\b(?: (?:collection|music|library))?", "from peers", said.core)) if name else said
 
 
 def _music(wish: Wish, confidence: float) -> Reading:

@@ -21,13 +21,13 @@ from sqlalchemy.engine import URL
 from dnai.chatbot.adapters import LOGIC_ADAPTERS
 from dnai.chatbot.finding import Known
 from dnai.chatbot.intents import CONTROLS, Intent, Lesson, Reading, Reply, Situation, Wish
-from dnai.chatbot.lessons import Lessons, LessonStorage, translated_errors
+from dnai.chatbot.lessons import MAX_PHRASE_CHARS, Lessons, LessonStorage, translated_errors
 from dnai.chatbot.replies import meaning, quoted, reply_text
 from dnai.chatbot.small_talk import SmallTalk
 from dnai.chatbot.teaching import refusal
 from dnai.chatbot.titles import TitleIndexes
 from dnai.chatbot.turns import MAX_QUESTION_TURNS, Pending, Question, State, Turn
-from dnai.chatbot.wording import Utterance, clauses, corrected, utterance
+from dnai.chatbot.wording import Utterance, clauses, corrected, fold, utterance
 from dnai.errors import ChatMemoryError
 from dnai.tracks import Track
 
@@ -156,7 +156,7 @@ class Conversation:
         changed their mind. What was not a plain name is learned.
         """
         phrase = _lesson_phrase(self._state)
-        if not phrase or reading.wish.kind is None or refusal(phrase):
+        if not phrase or reading.wish.kind is None or refusal(fold(phrase)):
             return ""
         source = reading.wish.source if self._state.lesson and reading.lesson else None
         lesson = self._dialogue.lessons.teach(Lesson(phrase, wish=replace(reading.wish, source=source)))
@@ -196,10 +196,11 @@ def _lesson_phrase(state: State) -> str:
         return state.lesson.phrase
     if state.exact or not state.heard:
         return ""
-    words = state.heard.split()
-    while words and words[0] in {"some", "a", "an", "the", "me", "any"}:
+    words = state.heard.strip(" .,!?").split()
+    while words and words[0].casefold() in {"some", "a", "an", "the", "me", "any"}:
         words.pop(0)
-    return " ".join(words)
+    phrase = " ".join(words)
+    return phrase if len(phrase) <= MAX_PHRASE_CHARS else ""
 
 
 def _next_state(state: State, reading: Reading) -> State:
@@ -208,6 +209,8 @@ def _next_state(state: State, reading: Reading) -> State:
         kept = state if not reading.heard and reading.lesson is None and not reading.corrects else None
         following = replace(following, wish=reading.wish, halted=False)
         return replace(following, heard=kept.heard, exact=kept.exact, lesson=kept.lesson) if kept else _heard(following, reading)
+    if reading.cancels:
+        following = replace(following, wish=None)
     if reading.intent in CONTROLS:
         return replace(following, halted=reading.intent in {Intent.PAUSE, Intent.STOP})
     return _heard(following, reading) if reading.intent is not Intent.TEACH else following

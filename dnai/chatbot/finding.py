@@ -30,8 +30,11 @@ _TITLE_CUTOFFS = {Strength.STRONG: 0.0, Strength.WEAK: 88.0, Strength.BARE: 90.0
 _MIN_BARE_CHARS = 4
 _ASKED_CUTOFF = 80.0
 _MAX_NAME_WORDS = 5
+_MAX_PLAIN_WORDS = 3
 _CLEAR_TITLE = 90.0
 _ABOUT_PEOPLE = re.compile(r"\b(?:i|you|he|she|we|they|me|my|your|is|are|was|were|am|have|has|had|do|does|did|will|would|be|if|because|that|not)\b")
+
+_ASKS_YOU = re.compile(r"(?:can|could|do|will|would|are) you\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,15 @@ def _as_written(reading: Reading, said: Utterance) -> Reading:
 
 
 def _written(folded: str, text: str) -> str:
-    found = re.search(r"\W{1,3}".join(map(re.escape, folded.split())), text, re.IGNORECASE)
-    return found[0] if found else folded
+    """Return the words of `text` that fold to `folded`, or `folded` itself where they stand nowhere."""
+    words = text.split()
+    length = len(folded.split())
+    for start in range(len(words)):
+        for end in range(start + 1, min(len(words), start + length + 2) + 1):
+            written = " ".join(words[start:end])
+            if fold(written) == folded:
+                return written.strip(" \"'“”‘’.,;:!?()[]")
+    return folded
 
 
 def find_answer(said: Utterance, known: Known, *, fresh: bool) -> Reading | None:
@@ -85,7 +95,14 @@ def find_answer(said: Utterance, known: Known, *, fresh: bool) -> Reading | None
     if ask is None or ask.strength > Strength.BARE or said.question or not _may_be_a_name(ask.words):
         return None
     found = _resolve(ask.words, ask, known, cutoff=_ASKED_CUTOFF)
-    return found or (_as_written(_unknown_title(ask.words, ask, confidence=UNKNOWN), said) if fresh else None)
+    if found or not fresh or not _looks_like_a_title(ask.words, said):
+        return found
+    return _as_written(_unknown_title(ask.words, ask, confidence=UNKNOWN), said)
+
+
+def _looks_like_a_title(words: str, said: Utterance) -> bool:
+    capitals = sum(word[:1].isupper() for word in said.text.split())
+    return len(words.split()) <= _MAX_PLAIN_WORDS or capitals > 1
 
 
 def _may_be_a_name(words: str) -> bool:
@@ -107,7 +124,7 @@ def _exact_title(ask: Ask, said: Utterance, known: Known) -> Reading | None:
 
 
 def _nothing_named(ask: Ask, said: Utterance, known: Known) -> Reading | None:
-    named = bool(ask.words) and not matches("anything", ask.words)
+    named = bool(ask.words) and not matches("anything", ask.words) and not matches("anything_alone", said.core)
     if named or (ask.strength is Strength.BARE and not _wants_anything(ask, said)):
         return None
     return Reading(Intent.ASK_WHAT, FAIR, Wish(source=ask.source), heard=ask.words)
@@ -157,8 +174,18 @@ def _by_somebody(ask: Ask, said: Utterance, known: Known) -> Reading | None:
             return _of_artist(found, ask, heard=artist)
         plainly = re.search(r"\bby\b", ask.words.removesuffix(artist)) is not None
         return _unknown_title("", ask, artist=artist, confidence=FAIR) if plainly and not find_genre(artist, request=True) else None
-    title, _, by = ask.words.rpartition(" by ")
-    return _title_by(title, by, ask, said, known) if title and by else None
+    return _title_by_somebody(ask, said, known)
+
+
+def _title_by_somebody(ask: Ask, said: Utterance, known: Known) -> Reading | None:
+    unknown: Reading | None = None
+    for words in dict.fromkeys((ask.words, *ask.names)):
+        title, _, by = words.rpartition(" by ")
+        found = _title_by(title, by, ask, said, known) if title and by else None
+        if found is not None and found.intent is not Intent.UNKNOWN_TITLE:
+            return found
+        unknown = found if ask.words == words else unknown
+    return unknown
 
 
 def _title_by(title: str, by: str, ask: Ask, said: Utterance, known: Known) -> Reading | None:
@@ -192,7 +219,7 @@ def _named_song(ask: Ask, said: Utterance, known: Known) -> Reading | None:
 
 
 def _genre(ask: Ask, said: Utterance, known: Known) -> Reading | None:
-    if ask.strength is Strength.BARE and said.question and _ABOUT_PEOPLE.search(ask.words):
+    if ask.strength is Strength.BARE and said.question and (_ABOUT_PEOPLE.search(ask.words) or _ASKS_YOU.match(said.folded)):
         return None
     unknown = find_unknown_genre(ask.words, request=ask.strength is Strength.STRONG)
     if unknown:

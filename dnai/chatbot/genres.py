@@ -17,7 +17,14 @@ from dnai.chatbot.wording import fold
 from dnai.errors import ConfigurationError
 from dnai.tracks import GENRE_SPELLINGS, Genre
 
-_ADJECTIVES = {"jazzy": Genre.JAZZ, "bluesy": Genre.BLUES, "poppy": Genre.POP, "jazzier": Genre.JAZZ}
+_WORD_FORMS = {
+    "jazzy": Genre.JAZZ,
+    "jazzier": Genre.JAZZ,
+    "jass": Genre.JAZZ,
+    "jas": Genre.JAZZ,
+    "bluesy": Genre.BLUES,
+    "poppy": Genre.POP,
+}
 _LAST_WORDS = {
     **{genre.value: genre for genre in Genre},
     "hop": Genre.HIPHOP,
@@ -92,8 +99,8 @@ def name_genre(words: str) -> tuple[Genre, bool] | None:
     """Return the genre that folded `words` are a spelling of and whether exactly, or None."""
     if words in _spellings():
         return _spellings()[words], True
-    if words in _ADJECTIVES:
-        return _ADJECTIVES[words], True
+    if words in _WORD_FORMS:
+        return _WORD_FORMS[words], True
     genre = _slip_of(words)
     return (genre, False) if genre else None
 

@@ -11,7 +11,7 @@ from functools import cache
 from dnai.chatbot.intents import Source
 from dnai.chatbot.phrases import load_wordings
 from dnai.chatbot.sources import Sourced, split_possessive, split_source
-from dnai.chatbot.wording import Utterance, fold
+from dnai.chatbot.wording import Utterance, fold, unpolite
 
 MAX_OBJECT_CHARS = 200
 
@@ -70,7 +70,7 @@ def find_ask(said: Utterance) -> Ask | None:
     if not said.core or len(said.core) > MAX_OBJECT_CHARS:
         return None
     whole = split_source(said.core)
-    strength, words = _split_verb(whole.rest)
+    strength, words = _split_verb(whole.rest if whole.source is None else unpolite(whole.rest))
     possessive = split_possessive(words) if whole.source is None else Sourced(words, None)
     return Ask(
         words=_without_praise(possessive.rest),

@@ -93,10 +93,15 @@ def utterance(text: str) -> Utterance:
         folded=folded,
         marked=fold_marked(clean).strip(" ,"),
         lead=lead,
-        core=_strip_trailing(lead),
+        core=unpolite(folded),
         question=clean.rstrip().endswith("?"),
         quoted=quoted,
     )
+
+
+def unpolite(words: str) -> str:
+    """Return folded `words` without the politeness before and after them."""
+    return _strip_trailing(_strip_leading(words))
 
 
 def clauses(whole: Utterance) -> Sequence[Utterance]:
