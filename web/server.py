@@ -89,12 +89,15 @@ def serve(listening: socket.socket, load: Callable[[], Served], *, on_ready: Cal
     on_ready
         Called in that process when the app is loaded and requests are about to be taken.
     """
+    own_pid = os.getpid()
     status = 0
     try:
         _Server(listening, load, on_ready).run()
     except SystemExit as ending:
-        status = 1 if ending.code else 0
-    _leave(status)
+        status = ending.code if isinstance(ending.code, int) else 1
+    # The process that was forked off comes by here, too, when its app cannot be loaded: its status
+    # tells gunicorn not to start it again and again.
+    _leave(min(status, 1) if os.getpid() == own_pid else status)
 
 
 def _leave(status: int) -> NoReturn:
@@ -158,7 +161,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         try:
             self.served = self._load()
         except DnaiError as error:
-            raise AppImportError(str(error)) from error
+            raise AppImportError(f"dnai: {error}") from error
         return self.served.wsgi
 
 

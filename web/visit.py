@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dnai.chatbot.dialogue import Conversation
-
 from dnai.chatbot.intents import Intent, Playing, Reply, Situation, Source
 from dnai.errors import BrokerError, DnaiError, PeerRefusedError, StreamError
 from dnai.recommend.gather import ReceivedOffer

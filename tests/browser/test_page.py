@@ -17,12 +17,18 @@ Visit = Callable[..., Visitor]
 StartWeb = Callable[..., WebApp]
 OwnMusic = Callable[..., list[Track]]
 
+FOCUSED = """() => {
+  const focused = document.activeElement;
+  const style = getComputedStyle(focused);
+  const label = focused.getAttribute('aria-label') || focused.labels?.[0]?.textContent || focused.textContent;
+  const form = getComputedStyle(focused.closest('form') ?? focused);
+  return [focused.id || label.trim(), style.outlineStyle, form.boxShadow, label];
+}"""
+
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\u202egnp.exe"
 
 
-def test_hostile_titles_and_names_are_shown_as_text(
-    circle: Any, join: Join, start_web: StartWeb, visit: Visit
-) -> None:
+def test_hostile_titles_and_names_are_shown_as_text(circle: Any, join: Join, start_web: StartWeb, visit: Visit) -> None:
     """HTML stays text, and terminal escapes and direction marks are gone, in the page's every corner."""
     join("anna", Song(HOSTILE, artist="<script>alert(2)</script>", seconds=20.0), name="<b>Anna</b>")
     page = visit(start_web("--broker", circle.url("dora")).await_ready())
@@ -96,11 +102,7 @@ def test_tabbing_reaches_everything_and_shows_where_it_is(
         page.page.keyboard.press("Tab")
         if page.page.evaluate("document.activeElement === document.body"):
             continue  # between the last control and the first
-        spot = page.page.evaluate(
-            "(() => { const e = document.activeElement; const s = getComputedStyle(e); const f = getComputedStyle(e.closest('form') ?? e);"
-            " return [e.id || e.textContent.trim(), s.outlineStyle + s.outlineWidth, f.boxShadow,"
-            " e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent]; })()"
-        )
+        spot = page.page.evaluate(FOCUSED)
         assert "none" not in spot[1] or spot[2] != "none", f"{spot[0]} has no visible focus"
         assert spot[3].strip(), f"{spot[0]} has no name"
         seen[spot[0]] = spot[3]
@@ -123,13 +125,12 @@ def test_the_page_fits_a_phone(
     for control in ("#toggle", "#next", "#previous", ".send", "#say"):
         box = page.page.locator(control).bounding_box()
         assert box is not None
-        assert 0 <= box["x"] and box["x"] + box["width"] <= 360, f"{control} is outside the screen"
+        assert box["x"] >= 0, f"{control} is outside the screen"
+        assert box["x"] + box["width"] <= 360, f"{control} is outside the screen"
         assert box["height"] >= 40, f"{control} is too small for a thumb"
 
 
-def test_two_tabs_have_a_conversation_and_a_player_each(
-    start_web: StartWeb, own_music: OwnMusic, visit: Visit
-) -> None:
+def test_two_tabs_have_a_conversation_and_a_player_each(start_web: StartWeb, own_music: OwnMusic, visit: Visit) -> None:
     """What is said in one tab is not shown in another, and its music is its own."""
     own_music(Song("Mine", seconds=20.0))
     url = start_web().await_ready()
@@ -150,7 +151,9 @@ def test_a_duplicated_tab_is_a_tab_of_its_own(start_web: StartWeb, visit: Visit)
     twin = opened.value
     twin.locator("#log .line").first.wait_for()
     assert twin.locator("#log .line").count() == 1
-    assert twin.evaluate("sessionStorage.getItem('dnai-tab')") != page.page.evaluate("sessionStorage.getItem('dnai-tab')")
+    assert twin.evaluate("sessionStorage.getItem('dnai-tab')") != page.page.evaluate(
+        "sessionStorage.getItem('dnai-tab')"
+    )
 
 
 def test_a_reload_keeps_conversation_and_playlist(start_web: StartWeb, own_music: OwnMusic, visit: Visit) -> None:
@@ -188,7 +191,9 @@ def test_a_browser_that_wants_a_click_first_gets_a_hint(
     """Where sound may not start by itself, the page says that play has to be pressed, and then it plays."""
     own_music(Song("Shy", seconds=20.0))
     url = start_web().await_ready()
-    options = [o for o in CHROMIUM_OPTIONS if "autoplay" not in o] + ["--autoplay-policy=document-user-activation-required"]
+    options = [o for o in CHROMIUM_OPTIONS if "autoplay" not in o] + [
+        "--autoplay-policy=document-user-activation-required"
+    ]
     shy = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
     page = shy.new_page()
     # All that Playwright does counts as the listener's own doing; a script of the page itself does not.

@@ -87,9 +87,7 @@ def test_when_nobody_who_offered_can_be_reached_it_is_said(
     page.await_line("can be reached any more", kind="trouble")
 
 
-def test_a_broker_that_restarts_costs_one_request(
-    circle: Any, join: Join, start_web: StartWeb, visit: Visit
-) -> None:
+def test_a_broker_that_restarts_costs_one_request(circle: Any, join: Join, start_web: StartWeb, visit: Visit) -> None:
     """With the broker down the chat says so and the song goes on; when it is back, peers can be asked again."""
     join("anna", Song("Steady", seconds=90.0))
     page = visit(start_web("--broker", circle.url("dora")).await_ready())
@@ -107,15 +105,15 @@ def test_a_broker_that_restarts_costs_one_request(
         circle.broker.listen_again()
     page.page.wait_for_selector("#status[data-state=good]", timeout=60_000)
     page.say("play some jazz from my peers")
-    page.page.wait_for_function(
-        "() => document.querySelectorAll('#log .line.note').length >= 2", timeout=20_000
-    )
+    page.page.wait_for_function("() => document.querySelectorAll('#log .line.note').length >= 2", timeout=20_000)
     page.await_sound()
 
 
 def test_own_files_that_are_gone_are_left_out(start_web: StartWeb, own_music: OwnMusic, visit: Visit) -> None:
     """A file deleted since the scan is named, without its path, and the next own track plays."""
-    tracks = own_music(Song("Lost", distance=1.0), Song("Kept", distance=1.1, seconds=20.0), Song("Other", distance=5.0))
+    tracks = own_music(
+        Song("Lost", distance=1.0), Song("Kept", distance=1.1, seconds=20.0), Song("Other", distance=5.0)
+    )
     by_title = {track.title: Path(track.path) for track in tracks}
     page = visit(start_web().await_ready())
     by_title["Kept"].unlink()

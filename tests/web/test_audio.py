@@ -45,12 +45,14 @@ class FailingSource:
         self._error = error
 
     def read(self, track_id: str, start: int, stop: int) -> Iterator[bytes]:
+        """Give the good bytes, then fail."""
         if self._good > start:
             yield from self._source.read(track_id, start, min(stop, self._good))
         if stop > self._good:
             raise self._error
 
     def close(self) -> None:
+        """End the source."""
         self._source.close()
 
 

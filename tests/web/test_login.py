@@ -6,10 +6,13 @@ from web.login import ALL_GUESSES, GUESSES, WINDOW_S, GuessLimiter
 
 
 class Clock:
+    """A clock that the test turns."""
+
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
+        """Return the time, seconds."""
         return self.now
 
 

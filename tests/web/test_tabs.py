@@ -11,10 +11,13 @@ from web.tabs import GONE_AFTER_S, MAX_TABS, MAX_WAITING_EVENTS, Mailbox, RateLi
 
 
 class Clock:
+    """A clock that the test turns."""
+
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
+        """Return the time, seconds."""
         return self.now
 
 
