@@ -1,0 +1,239 @@
+"""The command line of one's own collection: results on stdout, the rest on stderr, exit codes 0, 1, 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnai.audio.features import FEATURE_NAMES
+from dnai.cli.main import COMMANDS, main
+from dnai.config import PROJECT_DIR, Settings
+from dnai.genre.model import GenreModel
+from dnai.tracks import Genre
+from tests.unit.library.conftest import add_song
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it wrote to stdout, for programs."""
+        return json.loads(self.out)
+
+
+Dnai = Callable[..., Ended]
+
+
+@pytest.fixture
+def dnai(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Dnai:
+    """Runs `dnai` with arguments, in this process and with a data directory of its own."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DNAI_{name.upper()}", raising=False)
+    monkeypatch.setenv("DNAI_DATA_DIR", str(tmp_path / "data"))
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["dnai", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A jazz song, one without tags, and a file that is no music."""
+    add_song(tmp_path / "music", "a.flac", title="So What", artist="Miles Davis", genre="Jazz", date="1959")
+    add_song(tmp_path / "music", "b.wav", seed=5)
+    (tmp_path / "music" / "c\x1b[2J.mp3").write_bytes(b"no music")
+    return tmp_path / "music"
+
+
+def test_a_scan_says_what_it_did_and_what_it_skipped(dnai: Dnai, folder: Path) -> None:
+    """The summary on stdout; progress and reasons on stderr, without the escapes of a file's name."""
+    ended = dnai("scan", folder)
+    assert ended.code == 0
+    assert ended.out.startswith("2 analysed, 0 unchanged, 1 failed, 0 dropped: ")
+    lines = ended.err.splitlines()
+    assert any(line.startswith("scanning: 0 of 3 tracks: preparing the analysis") for line in lines)
+    assert "scanning: 3 of 3 tracks" in lines
+    assert any(line.startswith(f"skipped {folder}/c[2J.mp3: not readable as sound") for line in lines)
+    assert "\x1b" not in ended.out + ended.err
+
+
+def test_a_second_scan_is_at_once_and_still_names_what_is_skipped(
+    dnai: Dnai, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the folder is written in another way."""
+    dnai("scan", folder)
+    monkeypatch.chdir(folder.parent)
+    ended = dnai("scan", "data/../music")
+    assert ended.out.startswith("0 analysed, 3 unchanged, 0 failed, 0 dropped: ")
+    assert "scanning" not in ended.err
+    assert "skipped" in ended.err
+
+
+def test_tracks_are_listed_with_genre_origin_and_confidence(dnai: Dnai, folder: Path) -> None:
+    """One a line; the count is not among the results."""
+    dnai("scan", folder)
+    ended = dnai("tracks")
+    first, second = ended.out.splitlines()
+    assert first.startswith("  0:00  jazz (tag, model: ")
+    assert first.endswith("Miles Davis – So What")
+    assert "(model, model: " in second
+    assert second.endswith("? – b")
+    assert first.count("%") == second.count("%") == 1
+    assert ended.err == "2 tracks\n"
+
+
+def test_tracks_as_json_have_all_that_is_known(dnai: Dnai, folder: Path) -> None:
+    """And can be narrowed to a genre."""
+    dnai("scan", folder)
+    jazz, other = dnai("tracks", "--json").json
+    assert jazz.keys() == {
+        *("path", "title", "artist", "album", "year", "genre", "genre_origin", "model_genre", "confidence"),
+        *("duration_s", "type", "size_bytes"),
+    }
+    assert (jazz["path"], jazz["genre"], jazz["genre_origin"]) == (str(folder / "a.flac"), "jazz", "tag")
+    assert (jazz["year"], jazz["type"], jazz["duration_s"]) == (1959, "flac", 0.5)
+    assert other["genre"] == other["model_genre"]
+    assert 0 < other["confidence"] <= 1
+    assert jazz in dnai("tracks", "--genre", "jazz", "--json").json
+    others = [genre for genre in Genre if genre not in {jazz["genre"], other["genre"]}]
+    assert dnai("tracks", "--genre", others[0], "--json").json == []
+
+
+def test_features_as_json_are_path_and_the_26_raw_means_by_name(dnai: Dnai, folder: Path) -> None:
+    """Exactly those, in their order."""
+    dnai("scan", folder)
+    first, _ = dnai("tracks", "--json", "--features").json
+    assert list(first) == ["path", "features"]
+    assert list(first["features"]) == list(FEATURE_NAMES)
+    assert first["features"]["spectral_centroid"] > 100
+    assert dnai("tracks", "--features").code == 2
+
+
+def test_what_could_not_be_used_is_listed_with_its_reason(dnai: Dnai, folder: Path) -> None:
+    """For people, and for programs."""
+    dnai("scan", folder)
+    (line,) = dnai("tracks", "--failed").out.splitlines()
+    assert line.startswith(f"{folder}/c[2J.mp3: not readable as sound")
+    (record,) = dnai("tracks", "--failed", "--json").json
+    assert record["path"] == f"{folder}/c\x1b[2J.mp3"
+    assert record["reason"].startswith("not readable as sound")
+
+
+def test_a_file_name_that_is_not_utf_8_is_listed_all_the_same(dnai: Dnai, tmp_path: Path) -> None:
+    """JSON has no such bytes: they are escaped."""
+    song = add_song(tmp_path / "music", "x.wav")
+    song.rename(song.parent / os.fsdecode(b"caf\xe9.wav"))
+    dnai("scan", tmp_path / "music")
+    (track,) = dnai("tracks", "--json").json
+    assert track["path"].endswith("caf\\udce9.wav")
+    assert dnai("tracks").out.endswith("? – caf\n")
+
+
+def test_taste_is_the_midpoint_of_each_genre(dnai: Dnai, folder: Path) -> None:
+    """The mean of one's own tracks; the model's own where there are none."""
+    dnai("scan", folder)
+    tracks = dnai("tracks", "--json").json
+    features = dnai("tracks", "--json", "--features").json
+    model = GenreModel(PROJECT_DIR / "models" / "librosa26")
+    taste = dnai("taste", "--json").json
+    assert taste["space_id"] == model.space_id
+    assert set(taste["midpoints"]) == set(Genre)
+    for genre, midpoint in taste["midpoints"].items():
+        rows = [list(f["features"].values()) for t, f in zip(tracks, features, strict=True) if t["genre"] == genre]
+        assert (midpoint["origin"], midpoint["tracks"]) == ("collection" if rows else "model", len(rows))
+        expected = model.standardise(np.array(rows)).mean(axis=0) if rows else model.midpoints[Genre(genre)]
+        np.testing.assert_allclose(midpoint["vector"], expected, atol=1e-5)
+
+
+def test_taste_of_an_empty_collection_is_the_models(dnai: Dnai) -> None:
+    """A line a genre, and nothing has to be scanned before."""
+    ended = dnai("taste")
+    assert ended.code == 0
+    assert [line.split()[0] for line in ended.out.splitlines()] == list(Genre)
+    assert ended.out.count("the model's own") == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["scan", "/nowhere/music"], 2, "dnai: the music folder /nowhere/music does not exist"),
+        (["scan"], 2, "Missing argument 'FOLDER'"),
+        (["tracks", "--genre", "techno"], 2, "'techno' is not one of 'blues'"),
+        (["tracks", "--gerne", "jazz"], 2, "Did you mean '--genre'?"),
+        (["tarcks"], 2, "there is no command 'tarcks'; did you mean 'tracks'?"),
+        (["xyzzy"], 2, "there is no command 'xyzzy'"),
+        ([], 2, "Usage: dnai"),
+        (["taste", "--model", "/nowhere/model"], 1, "dnai: /nowhere/model is not a model folder"),
+        (["tracks", "--log-level", "LOUD"], 2, "log_level (DNAI_LOG_LEVEL): "),
+        (["tracks", "--data-dir", "/dev/null/x"], 1, "dnai: the catalogue /dev/null/x/catalogue.sqlite3 cannot be"),
+        (["train"], 2, "Missing option '--table'"),
+        (["train", "--table", "/nowhere.csv"], 1, "dnai: /nowhere.csv cannot be read as a table"),
+    ],
+)
+def test_mistakes_end_with_a_line_that_says_what_to_do(
+    dnai: Dnai, arguments: list[str], code: int, message: str
+) -> None:
+    """2 where the call was wrong, 1 where something else was; nothing on stdout, and no traceback."""
+    ended = dnai(*arguments)
+    assert (ended.code, ended.out) == (code, "")
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_broken_catalogue_is_named(dnai: Dnai, tmp_path: Path) -> None:
+    """And not overwritten."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "catalogue.sqlite3").write_bytes(b"a letter to my aunt " * 100)
+    ended = dnai("tracks")
+    assert ended.code == 1
+    assert "catalogue.sqlite3: file is not a database" in ended.err
+
+
+def test_help_names_every_command_at_once(dnai: Dnai) -> None:
+    """With a line each, and every option of a command with its setting."""
+    ended = dnai("--help")
+    assert ended.code == 0
+    for name, (_, summary) in COMMANDS.items():
+        assert f"{name} " in ended.out
+        assert summary in ended.out
+    assert "DNAI_DATA_DIR" in dnai("scan", "--help").out
+    assert dnai("--version").out.startswith("dnai")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_explains_itself(dnai: Dnai, name: str) -> None:
+    """Its module loads, its help says what it does and where its data is."""
+    ended = dnai(name, "--help")
+    assert ended.code == 0
+    assert f"Usage: dnai {name}" in ended.out
+
+
+def test_a_reader_who_has_had_enough_is_no_error_worth_a_traceback(tmp_path: Path) -> None:
+    """As with ``dnai taste | head -1``."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "dnai.cli", "taste", "--json", "--data-dir", str(tmp_path)]
+    ended = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(write_end)
+    assert ended.returncode == 1
+    assert ended.stderr == ""
