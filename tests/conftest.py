@@ -16,7 +16,9 @@ import pytest
 
 from dnai.broker.administration import import_over_http
 from dnai.broker.members import Definitions, Member, definitions, new_member
+from dnai.broker.node_home import find_server_dir
 from dnai.broker.private_node import PrivateNode
+from dnai.errors import BrokerError
 
 DEFAULT_IMAGE = "rabbitmq:4-management"
 MANAGEMENT_PORT = 15672
@@ -127,6 +129,17 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             running = _NodeBroker(stack.enter_context(node))
         request.config.stash[_broker_used] = running.description
         yield running
+
+
+@pytest.fixture
+def installed_rabbitmq(request: pytest.FixtureRequest) -> None:
+    """For tests of private nodes: where all others run in a container, RabbitMQ need not be installed."""
+    try:
+        find_server_dir()
+    except BrokerError:
+        if request.config.getoption("--engine"):
+            pytest.skip("RabbitMQ is not installed on this machine")
+        raise
 
 
 @contextlib.contextmanager

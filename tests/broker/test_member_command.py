@@ -66,6 +66,7 @@ def test_a_second_call_gives_a_new_password(circle: Circle) -> None:
         connect(first)
 
 
+@pytest.mark.usefixtures("installed_rabbitmq")
 def test_definitions_go_through_rabbitmqctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--definitions on rabbitmqctl's stdin, the printed commands, and --apply, each make a member who can connect."""
     with PrivateNode(home=tmp_path / "node") as node:

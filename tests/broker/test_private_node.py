@@ -22,6 +22,8 @@ from dnai.errors import BrokerError, BrokerRefusedError, BrokerUnreachableError
 if TYPE_CHECKING:
     from tests.conftest import Eventually
 
+pytestmark = pytest.mark.usefixtures("installed_rabbitmq")
+
 CIRCLE = definitions([Member("anna", "pa")], vhost="circle")
 
 

@@ -78,7 +78,7 @@ def test_a_member_cannot_delete_or_redefine_the_exchanges(circle: Circle, parts:
 
 def test_a_member_cannot_read_or_consume_anothers_queue(circle: Circle, parts: Parts) -> None:
     """A queue that is not exclusive is no more open to others."""
-    parts.channel(circle.url("bob")).queue_declare("bob.q")
+    parts.channel(circle.url("bob")).queue_declare("bob.q", durable=True)
     with pytest.raises(ChannelClosedByBroker) as error:
         parts.channel(circle.url("anna")).basic_get("bob.q")
     assert _refused(error, 403)
