@@ -7,6 +7,7 @@ same; m4a, aac and the rest are read with PyAV (FFmpeg).
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ MAX_DURATION_S = 3600.0
 MAX_PEAK = 5e4
 """Full scale is 1, and 32768 in files that hold whole numbers as floats; what is far beyond is no sound."""
 
+_STDERR = 2
 _BLOCK_FRAMES = 1 << 18
 # Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,aiff,matroska,webm"
@@ -90,9 +92,26 @@ def _read(file: BinaryIO, *, suffix: str) -> tuple[NDArray[np.float32], int]:
 
 
 def _read_soundfile(file: BinaryIO) -> tuple[NDArray[np.float32], int]:
-    with soundfile.SoundFile(file) as sound:
+    with _quiet_stderr(), soundfile.SoundFile(file) as sound:
         sr = int(sound.samplerate)
         return _join(_soundfile_blocks(sound), sr), sr
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep libmpg123 from writing every small flaw of an mp3 to the process's stderr, into the progress bar."""
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:  # the process has none
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:

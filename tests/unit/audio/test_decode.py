@@ -110,6 +110,16 @@ def test_half_an_mp3_is_half_a_song(tmp_path: Path) -> None:
     assert decode(path).duration_s == pytest.approx(2, abs=0.3)
 
 
+def test_small_flaws_of_an_mp3_are_not_written_past_us_to_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The decoder would write into the progress bar; what we write ourselves still comes out."""
+    for seed in range(3):
+        decode(write_sound(tmp_path / "song.mp3", music(duration_s=20, seed=seed)))
+    os.write(2, b"our own line")
+    assert capfd.readouterr().err == "our own line"
+
+
 @pytest.mark.parametrize("kind", ["wav", "flac", "m4a", "ogg"])
 def test_silence_is_refused_as_silence(kind: str, tmp_path: Path) -> None:
     """There is nothing to measure, and the reason says so."""
