@@ -120,10 +120,14 @@ def test_waiting_for_a_scan_ends_when_the_worker_is_to_stop(tmp_path: Path) -> N
     stop = threading.Event()
     stop.set()
     scans.start()
+    process = scans._process
+    assert process is not None
     try:
         scans.wait(stop)
+        assert process.poll() is None, "the scan had ended before, so nothing was shown"
     finally:
         scans.stop()
+    assert process.poll() is not None
 
 
 def test_worker_py_is_a_program() -> None:
