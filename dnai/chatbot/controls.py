@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from functools import cache
 
 from dnai.chatbot.intents import Intent
-from dnai.chatbot.phrases import load_wordings
+from dnai.chatbot.phrases import load_wordings, read_corpus
+from dnai.errors import ConfigurationError
 
 MAX_COMMAND_CHARS = 110
 """Nobody commands in more; long texts would only keep the patterns busy."""
+
+MAX_HINT_WORDS = 8
+"""In longer messages, single words say too little about what is wanted."""
 
 
 @cache
@@ -41,3 +45,23 @@ def is_yes(folded: str) -> bool:
 def is_cancel(folded: str) -> bool:
     """Return whether `folded` waves a question away, and says nothing else."""
     return bool(folded) and _matches("cancel", folded)
+
+
+@cache
+def _hints() -> tuple[frozenset[str], Mapping[Intent, tuple[frozenset[str], ...]]]:
+    content = read_corpus("hints")
+    if not isinstance(content, dict):
+        raise ConfigurationError("corpus/hints.yaml is not a mapping; install DN.ai again")
+    telling = frozenset(content.pop("telling"))
+    return telling, {Intent(key): tuple(map(frozenset, groups)) for key, groups in content.items()}
+
+
+def find_hint(folded: str) -> Intent | None:
+    """Return the command or question that the words of a short message point to, or None."""
+    words = folded.split()
+    telling, hints = _hints()
+    if not 2 <= len(words) <= MAX_HINT_WORDS or telling.intersection(words):
+        return None
+    return next(
+        (intent for intent, groups in hints.items() if all(group.intersection(words) for group in groups)), None
+    )

@@ -19,9 +19,9 @@ from chatterbot.tagging import LowercaseTagger
 from sqlalchemy.engine import URL
 
 from dnai.chatbot.adapters import LOGIC_ADAPTERS
-from dnai.chatbot.finding import Known
 from dnai.chatbot.intents import CONTROLS, Intent, Lesson, Reading, Reply, Situation, Wish
 from dnai.chatbot.lessons import MAX_PHRASE_CHARS, Lessons, LessonStorage, translated_errors
+from dnai.chatbot.naming import Known
 from dnai.chatbot.replies import meaning, quoted, reply_text
 from dnai.chatbot.small_talk import SmallTalk
 from dnai.chatbot.teaching import refusal
@@ -128,8 +128,9 @@ class Conversation:
                 return replace(reading, lesson=self._dialogue.lessons.teach(reading.lesson)), ""
             if reading.intent is Intent.FORGET:
                 return self._forget(reading), ""
-            if reading.corrects:
-                return reading, self._learn_from(reading)
+            if reading.corrects and (lesson := self._learned(reading)) is not None:
+                learned = f"I’ll remember that {quoted(lesson.phrase)} means {meaning(lesson)}"
+                return replace(reading, lesson=lesson), f"{learned}; say “forget that” if it doesn’t."
         except ChatMemoryError as error:
             logger.warning("A lesson was not kept: %s", error)
             return replace(reading, reply="I can’t write that down: my memory file cannot be written."), ""
@@ -140,7 +141,9 @@ class Conversation:
         if reading.everything:
             known = lessons.all()
             lessons.forget(known)
-            return replace(reading, reply=f"Forgotten, all of it: {len(known)} {'lesson' if len(known) == 1 else 'lessons'}.")
+            return replace(
+                reading, reply=f"Forgotten, all of it: {len(known)} {'lesson' if len(known) == 1 else 'lessons'}."
+            )
         if reading.heard and reading.lesson is None:
             return replace(reading, reply=f"You haven’t taught me anything about {quoted(reading.heard)}.")
         gone = lessons.named(reading.lesson.phrase) if reading.lesson else tuple(filter(None, [lessons.latest()]))
@@ -149,18 +152,17 @@ class Conversation:
         lessons.forget(gone)
         return replace(reading, reply=f"Forgotten: {quoted(gone[-1].phrase)} no longer means {meaning(gone[-1])}.")
 
-    def _learn_from(self, reading: Reading) -> str:
-        """Keep what a correction teaches, if it does, and return what is said about it.
+    def _learned(self, reading: Reading) -> Lesson | None:
+        """Keep what a correction teaches, if it does.
 
         A plain name keeps its meaning whatever is said after it: who corrects "play some jazz" has
         changed their mind. What was not a plain name is learned.
         """
         phrase = _lesson_phrase(self._state)
         if not phrase or reading.wish.kind is None or refusal(fold(phrase)):
-            return ""
+            return None
         source = reading.wish.source if self._state.lesson and reading.lesson else None
-        lesson = self._dialogue.lessons.teach(Lesson(phrase, wish=replace(reading.wish, source=source)))
-        return f"I’ll remember that {quoted(phrase)} means {meaning(lesson)}; say “forget that” if it doesn’t."
+        return self._dialogue.lessons.teach(Lesson(phrase, wish=replace(reading.wish, source=source)))
 
 
 def understand(lines: Iterable[str], conversation: Conversation) -> Iterator[str]:
@@ -204,11 +206,25 @@ def _lesson_phrase(state: State) -> str:
 
 
 def _next_state(state: State, reading: Reading) -> State:
-    following = replace(state, intent=reading.intent, number=state.number + 1, pending=_next_pending(state, reading), heard="", exact=False, lesson=None)
+    if reading.intent is Intent.SMALL_TALK and not reading.heard and not reading.cancels:
+        return replace(state, intent=reading.intent, number=state.number + 1, pending=_next_pending(state, reading))
+    following = replace(
+        state,
+        intent=reading.intent,
+        number=state.number + 1,
+        pending=_next_pending(state, reading),
+        heard="",
+        exact=False,
+        lesson=None,
+    )
     if reading.intent in {Intent.PLAY, Intent.ASK_SOURCE}:
         kept = state if not reading.heard and reading.lesson is None and not reading.corrects else None
         following = replace(following, wish=reading.wish, halted=False)
-        return replace(following, heard=kept.heard, exact=kept.exact, lesson=kept.lesson) if kept else _heard(following, reading)
+        return (
+            replace(following, heard=kept.heard, exact=kept.exact, lesson=kept.lesson)
+            if kept
+            else _heard(following, reading)
+        )
     if reading.cancels:
         following = replace(following, wish=None)
     if reading.intent in CONTROLS:
@@ -217,7 +233,13 @@ def _next_state(state: State, reading: Reading) -> State:
 
 
 def _heard(state: State, reading: Reading) -> State:
-    return replace(state, heard=reading.heard, exact=reading.exact, lesson=reading.lesson if reading.intent is not Intent.FORGET else None)
+    """Return `state` with what `reading` heard, for a correction."""
+    return replace(
+        state,
+        heard=reading.heard,
+        exact=reading.exact,
+        lesson=reading.lesson if reading.intent is not Intent.FORGET else None,
+    )
 
 
 def _next_pending(state: State, reading: Reading) -> Pending | None:

@@ -83,7 +83,9 @@ def _words() -> _Words:
         unknown_words=frozenset(lists["unknown_words"]),
         noun=noun,
         purpose=purpose,
-        tail=re.compile(rf"(?:{noun}(?: {noun})?)?(?: ?\b(?:{purpose}|and (?:relax|chill|dance|make|turn|crank|keep|do))\b.*)?"),
+        tail=re.compile(
+            rf"(?:{noun}(?: {noun})?)?(?: ?\b(?:{purpose}|and (?:relax|chill|dance|make|turn|crank|keep|do))\b.*)?"
+        ),
         joined=re.compile(rf"(?:(?:music|songs) )?{then} (?:some |a bit of |maybe )?(.+)"),
         daily=re.compile(rf"\b(?:{'|'.join(lists['daily'])})\b"),
         marks=re.compile(rf"\b(?:some|any|anything|something|more|bit|{noun})\b"),
@@ -107,7 +109,12 @@ def name_genre(words: str) -> tuple[Genre, bool] | None:
 
 @lru_cache(maxsize=4096)
 def _slip_of(words: str) -> Genre | None:
-    if len(words) < 3 or len(words) > 24 or words in _words().not_slips or words in _words().unknown | _words().unknown_words:
+    if (
+        len(words) < 3
+        or len(words) > 24
+        or words in _words().not_slips
+        or words in _words().unknown | _words().unknown_words
+    ):
         return None
     near = [(_slips(words, spelling), genre) for spelling, genre in _spellings().items() if words[0] == spelling[0]]
     best = min(((slips, genre) for slips, genre in near if slips is not None), default=None)
@@ -155,7 +162,11 @@ def _says_more(parts: Sequence[str]) -> bool:
     rest = words[purpose.start() :] if purpose else ""
     before = words[: purpose.start()] if purpose else words
     stray = re.search(rf" {_words().purpose}\b", before) is not None
-    return stray or len(rest.split()) > 6 or re.search(r"\b(?:is|are|was|were|means?|has|had|have|will|would|me|not)\b", rest) is not None
+    return (
+        stray
+        or len(rest.split()) > 6
+        or re.search(r"\b(?:is|are|was|were|means?|has|had|have|will|would|me|not)\b", rest) is not None
+    )
 
 
 def _genre_at(parts: Sequence[str], start: int, *, request: bool) -> GenreMatch | None:

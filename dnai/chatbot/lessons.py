@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import RLock
 
@@ -23,6 +24,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
 from dnai.chatbot.intents import CONTROLS, Intent, Lesson, Source, Wish
+from dnai.chatbot.phrases import read_word_list
 from dnai.chatbot.wording import fold
 from dnai.errors import ChatMemoryError
 from dnai.text import clean_text
@@ -36,13 +38,6 @@ LIKENESS_NEEDED = 0.75
 """How alike a message and a taught phrase must be, from 0 to 1, to mean the same."""
 
 _CONVERSATION = "lessons"
-_PASSING_WORDS = frozenset(
-    """a an the it is am are was be been being i we you he she they this that these those there here my our your his her its to of in on at for and or so
-    such what again today now just really very quite too oh ah well hey please some any with me us one more yet another still have has had got get
-    feel feels feeling like looks look seems seem do does will would can could play put want music something song songs tune tunes kind sort bit little
-    let hear listen outside mood as by also then it's im day's time will'""".split()
-)
-_LIGHT_WORDS = frozenset({"day", "night", "morn", "even", "weekend", "stuff", "thing", "vibe", "moment"})  # as stems
 _LIGHT_WEIGHT = 0.3
 _OPPOSITE = re.compile(r"\b(?:not|no|never|hate|hates|without|stop|dislike)\b")
 _ASKING = re.compile(r"^(?:what (?:is|are|was|does|do)|who|why|how|when|where|which|is|are|does|did|was)\b")
@@ -193,23 +188,36 @@ def likeness(phrase: frozenset[str], words: frozenset[str]) -> float:
 
 def has_weight(phrase: str) -> bool:
     """Return whether `phrase` holds a word that says something."""
-    return any(word not in _PASSING_WORDS for word in fold(phrase).split())
+    return any(word not in _passing_words() for word in fold(phrase).split())
 
 
 def _has(words: frozenset[str], word: str) -> bool:
     if word in words:
         return True
-    return len(word) > 4 and any(word[0] == other[0] and OSA.distance(word, other, score_cutoff=1) <= 1 for other in words)
+    return len(word) > 4 and any(
+        word[0] == other[0] and OSA.distance(word, other, score_cutoff=1) <= 1 for other in words
+    )
+
+
+@cache
+def _passing_words() -> frozenset[str]:
+    return read_word_list("passing_words", "passing")
+
+
+@cache
+def _light_words() -> frozenset[str]:
+    """Return the stems of the words that count for less."""
+    return read_word_list("passing_words", "light")
 
 
 def _weight(word: str) -> float:
-    return _LIGHT_WEIGHT if word in _LIGHT_WORDS else 1.0
+    return _LIGHT_WEIGHT if word in _light_words() else 1.0
 
 
 def _weighty(folded: str) -> frozenset[str]:
     """Return the stems of the words in `folded` that say something, or of all where none does."""
     words = folded.split()
-    return frozenset(_stem(word) for word in words if word not in _PASSING_WORDS) or frozenset(words)
+    return frozenset(_stem(word) for word in words if word not in _passing_words()) or frozenset(words)
 
 
 def _stem(word: str) -> str:

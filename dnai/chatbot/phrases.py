@@ -5,10 +5,11 @@ In ``corpus/*.yaml`` a wording is written as people say it::
     [the] next [one|{song}]        words in brackets may be left out, | stands between choices
     (stop|halt) [{this}|now]*      a star: up to five times
     why did you ...                three dots are up to eight words of any kind
-    when i say <phrase> [,] play <meaning>     the words of a slot are found again by its name
+    when i say <phrase>            the words of a slot are found again by its name
 
-Repetitions are bounded, since an unbounded one over choices that overlap would take a time that doubles
-with every word of a message. A pattern matches words that each end in one space, so every text is matched as ``words + " "``.
+Repetitions are bounded, since an unbounded one over choices that overlap would take a time that
+doubles with every word of a message. A pattern matches words that each end in one space, so every
+text is matched as ``words + " "``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import yaml
 
 from dnai.errors import ConfigurationError
 
-_TOKEN = re.compile(r"\{(?P<name>\w+)\}|(?P<any>\.\.\.)|<(?P<slot>\w+)>|(?P<word>\w+|,)|(?P<mark>[\[\]()|*])|(?P<space>\s+)")
+_TOKEN = re.compile(
+    r"\{(?P<name>\w+)\}|(?P<any>\.\.\.)|<(?P<slot>\w+)>|(?P<word>\w+|,)|(?P<mark>[\[\]()|*])|(?P<space>\s+)"
+)
 _MARKS = {"[": "(?:", "]": ")?", "(": "(?:", ")": ")", "|": "|", "*": "{0,5}"}
 _ANY_WORDS = r"(?:\w+ ){0,8}"
 
@@ -62,6 +65,14 @@ def read_corpus(name: str) -> object:
     """Return what ``corpus/NAME.yaml`` holds; every word in it stays text, "yes", "no" and "on" too."""
     text = (files("dnai.chatbot") / "corpus" / f"{name}.yaml").read_text(encoding="utf-8")
     return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes strings, lists and mappings, nothing else
+
+
+def read_word_list(name: str, key: str) -> frozenset[str]:
+    """Return the words under `key` of ``corpus/NAME.yaml``, which are separated by spaces."""
+    content = read_corpus(name)
+    if not isinstance(content, dict) or key not in content:
+        raise ConfigurationError(f"corpus/{name}.yaml has no {key}; install DN.ai again")
+    return frozenset(str(content[key]).split())
 
 
 @cache

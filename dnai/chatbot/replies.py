@@ -111,7 +111,9 @@ def _which(candidates: Sequence[Track]) -> str:
 def _unknown_title(reading: Reading, tracks: int) -> str:
     heard = quoted(reading.heard) if reading.heard else "that"
     if tracks == 0:
-        return f"I can’t find {heard}: your collection is empty, so I know no titles yet. Name a genre: {spoken_list()}."
+        return (
+            f"I can’t find {heard}: your collection is empty, so I know no titles yet. Name a genre: {spoken_list()}."
+        )
     return (
         f"I can’t find {heard} in your collection, and a song has to be there for me to know how it sounds. "
         f"Another title, or a genre: {spoken_list()}?"
@@ -168,7 +170,9 @@ def _reason(playing: Playing) -> str:
         return f"This is what lies nearest to it{distance} in your own collection."
     name = clean_text(playing.provider, max_chars=_MAX_QUOTED_CHARS)
     rivals = f" of {playing.offers} offers" if playing.offers > 1 else ""
-    return f"The collection of {name} has the smallest mean distance to it{distance}{rivals}; its tracks come nearest first."
+    return (
+        f"The collection of {name} has the smallest mean distance to it{distance}{rivals}; nearest tracks come first."
+    )
 
 
 def _who(situation: Situation | None) -> str:
@@ -184,8 +188,9 @@ def _who(situation: Situation | None) -> str:
 
 def _help() -> str:
     return (
-        "Ask for a genre (“play some jazz from peers”) or for music near a song of your collection (“something like So What”), "
-        "from your collection or from peers. Then: next, previous, pause, go on, stop, what is playing, why this one, who is there. "
+        "Ask for a genre (“play some jazz from peers”) or for music near a song of your collection "
+        "(“something like So What”), from your collection or from peers. "
+        "Then: next, previous, pause, go on, stop, what is playing, why this one, who is there. "
         "Teach me: “when I say rainy day, play jazz”; take it back: “forget that”. "
         f"My genres: {spoken_list()}."
     )

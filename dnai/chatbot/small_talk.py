@@ -13,7 +13,7 @@ from dnai.chatbot.wording import fold
 from dnai.errors import ConfigurationError
 from dnai.tracks import Genre
 
-LIKENESS_NEEDED = 0.8
+LIKENESS_NEEDED = 0.86
 """How alike a message and a known saying must be, from 0 to 1."""
 
 
@@ -45,11 +45,11 @@ class SmallTalk:
         for entry in content["sayings"]:
             for saying in entry["say"]:
                 self._answers[fold(str(saying))] = tuple(str(answer) for answer in entry["answer"])
-        for name, line in content["genres"].items():
+        self._sayings: Sequence[str] = list(self._answers)
+        for name, line in content["genres"].items():  # these differ by the genre alone, so that near is not enough
             for question in content["genre_questions"]:
                 asked = str(question).format(genre=Genre(name).spoken)
                 self._answers[fold(asked)] = (f"{line} Say “play some {Genre(name).spoken}” to hear it.",)
-        self._sayings: Sequence[str] = list(self._answers)
         self.fallbacks = tuple(str(answer) for answer in content["fallbacks"])
 
     def nearest(self, folded: str) -> Saying | None:
@@ -58,7 +58,9 @@ class SmallTalk:
             return None
         if folded in self._answers:
             return Saying(self._answers[folded], 1.0)
-        found = process.extractOne(folded, self._sayings, scorer=fuzz.ratio, processor=None, score_cutoff=LIKENESS_NEEDED * 100)
+        found = process.extractOne(
+            folded, self._sayings, scorer=fuzz.ratio, processor=None, score_cutoff=LIKENESS_NEEDED * 100
+        )
         if found is None:
             return None
         return Saying(self._answers[found[0]], self._compare.compare_text(folded, found[0]))

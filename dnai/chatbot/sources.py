@@ -87,7 +87,10 @@ def source_alone(folded: str, *, asked: bool) -> Source | None:
 
 def _stands_alone(folded: str, found: re.Match[str]) -> bool:
     """Return whether the words say a source to somebody who was not asked for one."""
-    return not found["either"] and (folded in {"peers", "mine", "peer"} or re.search(r"\b(?:from|peers?|mine|collection|my own)\b", folded) is not None)
+    return not found["either"] and (
+        folded in {"peers", "mine", "peer"}
+        or re.search(r"\b(?:from|peers?|mine|collection|my own)\b", folded) is not None
+    )
 
 
 def _without(words: str, found: re.Match[str]) -> str:

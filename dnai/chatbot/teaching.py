@@ -22,7 +22,9 @@ from dnai.tracks import Genre
 MAX_LESSON_CHARS = 240
 """Longer messages teach and correct nothing: they would only keep the patterns busy."""
 
-_LOOSE_END = re.compile(r".*\b(?:i|you|we|he|she|they|would|to|could|can|not|do|did|used|will|should|and|or|please|who|that)")
+_LOOSE_END = re.compile(
+    r".*\b(?:i|you|we|he|she|they|would|to|could|can|not|do|did|used|will|should|and|or|please|who|that)"
+)
 _POLITE_CONDITION = re.compile(r"(?:you|possible|can|could|may|ok)\b")
 _FILLER = re.compile(r"^(?:(?:ok|okay|please|hey|so|now|listen|hi|hello|well|and|dj) (?:, )?)+(?=\S)")
 _ARROW = re.compile(r"\s*(?:=+>?|-+>|→|⇒|:=)\s*")
@@ -145,8 +147,14 @@ def find_corrections(said: Utterance) -> Iterator[Corrected]:
 
 
 def _corrected(found: re.Match[str], rest: str) -> Corrected:
-    plainly = re.search(r"\b(?:meant|i mean|i said|i wanted|should be|should have been|asked for)\b", found[0]) is not None
-    denied = plainly or found.groupdict().get("wrong") is not None or re.match(r"(?:no|nope|nah|wrong|not|sorry|oops|that|this|you)\b", found[0]) is not None
+    plainly = (
+        re.search(r"\b(?:meant|i mean|i said|i wanted|should be|should have been|asked for)\b", found[0]) is not None
+    )
+    denied = (
+        plainly
+        or found.groupdict().get("wrong") is not None
+        or re.match(r"(?:no|nope|nah|wrong|not|sorry|oops|that|this|you)\b", found[0]) is not None
+    )
     return Corrected(rest, denied=denied, plainly=plainly)
 
 

@@ -27,7 +27,10 @@ _CONTAINED_SCORE = 86.0
 _ARTIST_CUTOFF = 80.0
 _SHORT_QUERY_CHARS = 3
 
-_VERSION = re.compile(r"\s*[\(\[][^()\[\]]{1,80}[\)\]]|\s+-\s+(?:live|remaster|mono|stereo|single|radio|album|demo|\d{4}).*$|\s+(?:feat|ft)\.?\s.*$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"\s*[\(\[][^()\[\]]{1,80}[\)\]]|\s+-\s+(?:live|remaster|mono|stereo|single|radio|album|demo|\d{4}).*$|\s+(?:feat|ft)\.?\s.*$",
+    re.IGNORECASE,
+)
 _NUMBERED = re.compile(r"^\d{1,3}[\s._-]+(?=\S)")
 
 
@@ -81,12 +84,16 @@ class TitleIndex:
         if words in self._titles:
             return self._match(self._titles[words], 100.0, artist)
         wanted = max(cutoff, _cutoff(words))
-        scored = process.extract(words, self._title_keys, scorer=fuzz.ratio, processor=None, score_cutoff=wanted, limit=8)
+        scored = process.extract(
+            words, self._title_keys, scorer=fuzz.ratio, processor=None, score_cutoff=wanted, limit=8
+        )
         near = [(key, score) for key, score, _ in scored]
         if not near and part:
             near = self._containing(words)
         near = [(key, score) for key, score in near if score > near[0][1] - _CLOSE_POINTS]
-        return self._match([track for key, _ in near for track in self._titles[key]], near[0][1], artist) if near else None
+        return (
+            self._match([track for key, _ in near for track in self._titles[key]], near[0][1], artist) if near else None
+        )
 
     def artist(self, words: str, *, cutoff: float = _ARTIST_CUTOFF, part: bool = False) -> Match | None:
         """Return tracks of the artist whose name is like folded `words`, or None; see :meth:`title`."""
@@ -107,10 +114,16 @@ class TitleIndex:
         if not words or words in self._artists:
             return words or None
         if len(words) > _SHORT_QUERY_CHARS:
-            found = process.extractOne(words, self._artist_keys, scorer=fuzz.ratio, processor=None, score_cutoff=max(cutoff, _cutoff(words)))
+            found = process.extractOne(
+                words, self._artist_keys, scorer=fuzz.ratio, processor=None, score_cutoff=max(cutoff, _cutoff(words))
+            )
             if found:
                 return str(found[0])
-        return next((key for key in self._artist_keys if f" {words} " in f" {key} "), None) if part and len(words) > _SHORT_QUERY_CHARS else None
+        return (
+            next((key for key in self._artist_keys if f" {words} " in f" {key} "), None)
+            if part and len(words) > _SHORT_QUERY_CHARS
+            else None
+        )
 
     def _containing(self, words: str) -> list[tuple[str, float]]:
         if len(words) <= _SHORT_QUERY_CHARS:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dnai.chatbot.finding import Known
 from dnai.chatbot.intents import Intent, Lesson, Reading, Wish
 from dnai.chatbot.lessons import Lessons
+from dnai.chatbot.naming import Known
 from dnai.chatbot.small_talk import SmallTalk
 from dnai.chatbot.wording import Utterance
 from dnai.tracks import Track

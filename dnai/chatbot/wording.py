@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from rapidfuzz.distance import OSA
 
-from dnai.chatbot.phrases import load_wordings
+from dnai.chatbot.phrases import load_wordings, read_corpus, read_word_list
+from dnai.errors import ConfigurationError
 from dnai.text import clean_text
 
 MAX_MESSAGE_CHARS = 600
@@ -24,23 +25,13 @@ _CONTRACTIONS = {
     "what": "is", "who": "is", "how": "is", "where": "is", "that": "is", "it": "is", "there": "is", "here": "is",
     "when": "is", "why": "is", "he": "is", "she": "is", "let": "us",
 }  # fmt: skip
-_SHORT_FORMS = {
-    "whats": "what is", "whos": "who is", "hows": "how is", "wheres": "where is", "thats": "that is",
-    "lets": "let us", "im": "i am", "dont": "do not", "doesnt": "does not", "didnt": "did not", "isnt": "is not",
-    "cant": "can not", "cannot": "can not", "wont": "will not", "ive": "i have", "ill": "i will", "wanna": "want to",
-    "gonna": "going to", "gotta": "got to", "gimme": "give me", "lemme": "let me", "pls": "please", "plz": "please",
-    "plez": "please", "pleas": "please", "thx": "thanks", "u": "you", "ur": "your", "sth": "something",
-    "smth": "something", "sumthing": "something", "tunez": "tunes", "musik": "music", "muzik": "music", "n": "and",
-    "paly": "play", "plya": "play", "ply": "play", "pla": "play", "plaz": "play", "plaay": "play", "playy": "play",
-    "pley": "play", "plai": "play", "pplay": "play", "wat": "what", "wats": "what is", "wut": "what",
-    "nxt": "next", "frm": "from", "form": "form", "tnx": "thanks", "couldnt": "could not", "wouldnt": "would not",
-    "shouldnt": "should not", "havent": "have not", "hiphop": "hip hop", "rnb": "r and b", "youre": "you are",
-    "somethin": "something", "someting": "something", "favourite": "favorite",
-}  # fmt: skip
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
 _TAG = re.compile(r"<[^<>]{0,80}>")
 _QUOTED = re.compile(r'"([^"]{1,200})"|(?:(?<=\s)|^)\'([^\']{2,200})\'(?=[\s.,!?]|$)')
-_CLAUSE_END = re.compile(r"[.!?;:,]+(?=\s|$)|\s[-–—]+\s|\s(?=(?:and|then|but|so) (?:then )?(?:please )?(?:play|put on)\b)")
+_CLAUSE_END = re.compile(
+    r"[.!?;:,]+(?=\s|$)|\s[-–—]+\s|\s(?=(?:and|then|but|so) (?:then )?(?:please )?(?:play|put on)\b)"
+)
+
 
 def fold(text: str) -> str:
     """Return the words of `text` in lower case, without accents and punctuation, contractions spelled out."""
@@ -55,10 +46,25 @@ def fold_marked(text: str) -> str:
     plain = re.sub(r"[.!?;:,]+(?=\s|$)|\s[-–—]+\s", " , ", plain)
     plain = re.sub(r"(\w)n't\b", r"\1 not", plain.replace("can't", "can not").replace("won't", "will not"))
     plain = re.sub(r"'(ll|d|ve|re|m)\b", lambda m: f" {_ENDINGS[m[1]]}", plain)
-    plain = re.sub(r"\b(\w+)'s\b", lambda m: f"{m[1]} {_CONTRACTIONS[m[1]]}" if m[1] in _CONTRACTIONS else f"{m[1]}s", plain)
+    plain = re.sub(
+        r"\b(\w+)'s\b", lambda m: f"{m[1]} {_CONTRACTIONS[m[1]]}" if m[1] in _CONTRACTIONS else f"{m[1]}s", plain
+    )
     plain = re.sub(r"[^\w,]+|_", " ", plain.replace("'", ""))
     plain = re.sub(r"(?<=\S),(?=\S)", "", plain)
-    return " ".join(_SHORT_FORMS.get(word, word) for word in plain.split())
+    return " ".join(_short_forms().get(word, word) for word in map(_unstretched, plain.split()))
+
+
+@cache
+def _short_forms() -> Mapping[str, str]:
+    content = read_corpus("spellings")
+    if not isinstance(content, dict):
+        raise ConfigurationError("corpus/spellings.yaml is not a mapping; install DN.ai again")
+    return dict(content["short_forms"])
+
+
+def _unstretched(word: str) -> str:
+    """Return "please" for "pleeease"; short words, such as roman numerals, stay."""
+    return re.sub(r"([^\W\d])\1{2,}", r"\1", word) if len(word) > 3 else word
 
 
 _ENDINGS = {"ll": "will", "d": "would", "ve": "have", "re": "are", "m": "am"}
@@ -132,27 +138,26 @@ def _strip_trailing(lead: str) -> str:
     return words.strip()
 
 
-_COMMAND_WORDS = (
-    "play", "pause", "resume", "continue", "next", "skip", "previous", "stop", "what", "playing", "music", "song", "track", "something",
-    "from", "peers", "friends", "collection", "louder", "quieter", "volume", "help", "forget", "another", "please", "listen", "similar",
-    "this", "that", "some", "like", "online", "there",
-)  # fmt: skip
-_REAL_WORDS = frozenset(
-    ["net", "nest", "sip", "slip", "pay", "plan", "plays", "played", "player", "stops", "son", "sons", "tack", "thing", "form", "fro",
-     "hat", "sop", "stoop", "hall", "tis", "hit", "soe", "same", "sore", "like", "lie", "lake", "thee", "than", "hell", "heap", "hep",
-     "pals", "volumes", "muse", "tat", "chat", "lice", "hello"]
-)  # fmt: skip
-
-
 def corrected(words: str) -> str:
     """Return `words` with slips in command words mended: a letter left out, doubled or swapped, never the first."""
     return " ".join(_corrected_word(word) for word in words.split())
 
 
+@cache
+def _command_words() -> frozenset[str]:
+    return read_word_list("spellings", "command_words")
+
+
+@cache
+def _real_words() -> frozenset[str]:
+    return read_word_list("spellings", "real_words")
+
+
+@lru_cache(maxsize=4096)
 def _corrected_word(word: str) -> str:
-    if len(word) < 3 or word in _REAL_WORDS or word in _COMMAND_WORDS:
+    if len(word) < 3 or word in _real_words() or word in _command_words():
         return word
-    for known in _COMMAND_WORDS:
+    for known in sorted(_command_words()):
         if word[0] == known[0] and len(known) > 3 and _is_slip(word, known):
             return known
     return word
