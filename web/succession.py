@@ -71,6 +71,12 @@ class Succession:
         """Return the nearest offer of a provider that has not had its turn, or None."""
         return next((offer for offer in self._result.offers if offer.provider not in self._fates), None)
 
+    @property
+    def left_to_play(self) -> int:
+        """How many offers play or wait, without those that were heard or passed over."""
+        left = {Fate.WAITING, Fate.PLAYING}
+        return sum(1 for offer in self._result.offers if self.fate(offer.provider) in left)
+
     def plays(self, offer: ReceivedOffer) -> None:
         """Note that `offer` plays now; whoever played before has been heard."""
         for provider, fate in self._fates.items():

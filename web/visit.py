@@ -126,6 +126,15 @@ class Visit:
             self._try(lambda: self._play(reply))
         elif reply.intent in COMMANDS:
             self._page.command(Command(do=COMMANDS[reply.intent]))
+        elif reply.intent is Intent.WHY:
+            self._say_who_was_nearer()
+
+    def _say_who_was_nearer(self) -> None:
+        on_air, search = self._on_air, self._search
+        if on_air and on_air.offer and search and search.succession:
+            line = wording.nearer_line(search.succession, on_air.offer)
+            if line:
+                self._page.line("note", line)
 
     def situation(self) -> Situation:
         """Return what plays, and who is there, for the chatbot's answers."""
@@ -134,7 +143,7 @@ class Visit:
         return Situation(
             playing=self._playing(on_air) if on_air else None,
             paused=on_air.paused if on_air else False,
-            providers=None if others is None else tuple(other.name for other in others),
+            providers=None if others is None else tuple(sorted(other.name for other in others)),
         )
 
     def now(self, now: Now) -> None:
@@ -331,7 +340,7 @@ class Visit:
             title=entry.title,
             artist=entry.artist,
             provider=on_air.whose,
-            distance=entry.distance,
+            distance=on_air.offer.mean_distance if on_air.offer else entry.distance,
             wanted=on_air.target.spoken,
-            offers=len(succession.result.offers) if succession else 0,
+            offers=succession.left_to_play if succession else 0,
         )

@@ -15,7 +15,7 @@ from dnai.recommend.requester import PresentProvider
 from dnai.text import clean_text
 from dnai.tracks import Genre
 from web.listener import NO_BROKER, Target
-from web.succession import PassedOver
+from web.succession import Fate, PassedOver, Succession
 
 MAX_NAMES = 6
 
@@ -72,6 +72,17 @@ def winner_line(offer: ReceivedOffer, result: GatherResult, target: Target) -> s
 def next_line(offer: ReceivedOffer) -> str:
     """Say that the next provider takes over."""
     return f"Now it is {name(offer.name)}’s turn, at a distance of {offer.mean_distance:.2f}."
+
+
+def nearer_line(succession: Succession, offer: ReceivedOffer) -> str | None:
+    """Say who was nearer than the one that plays, and why they do not play; None when nobody was."""
+    fates = {Fate.HEARD: "already heard", Fate.PASSED_OVER: "could not play"}
+    nearer = [
+        f"{name(other.name)} ({other.mean_distance:.2f}, {fates[succession.fate(other.provider)]})"
+        for other in succession.result.offers
+        if other.mean_distance < offer.mean_distance and succession.fate(other.provider) in fates
+    ]
+    return f"Nearer still: {', '.join(nearer)}." if nearer else None
 
 
 def passed_over_line(passed: PassedOver) -> str:
@@ -137,7 +148,7 @@ def status_line(*, has_broker: bool, connected: bool, others: Sequence[PresentPr
         return f"Broker not reached, trying · {mine}"
     if not others:
         return f"Broker reached, nobody else there · {mine}"
-    return f"{listed([other.name for other in others])} {'is' if len(others) == 1 else 'are'} there · {mine}"
+    return f"{listed(sorted(other.name for other in others))} {'is' if len(others) == 1 else 'are'} there · {mine}"
 
 
 def listed(names: Iterable[str]) -> str:

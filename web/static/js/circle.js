@@ -7,7 +7,7 @@ const SIZE = 340;
 const CENTRE = SIZE / 2;
 const OUTER = 122;
 const DRAWN = 10;
-const LABEL_CHARS = 16;
+const LABEL_CHARS = 13;
 
 const short = (name) => (name.length > LABEL_CHARS ? `${name.slice(0, LABEL_CHARS - 1)}…` : name);
 
@@ -53,18 +53,22 @@ function picture(offers) {
   const farthest = drawn.length ? Math.max(...drawn.map((offer) => offer.distance)) : 0;
   const you = [
     shape("circle", { className: "you-dot", attributes: { cx: CENTRE, cy: CENTRE, r: 5 } }),
-    shape("text", { className: "you-label", text: "you", attributes: { x: CENTRE, y: CENTRE + 20, "text-anchor": "middle" } }),
+    shape("text", { className: "you-label", text: "you", attributes: { x: CENTRE, y: CENTRE + 22, "text-anchor": "middle" } }),
   ];
   const peers = drawn.flatMap((offer, index) => peer(offer, index, drawn.length, farthest));
   // The list beside it says the same in words, so the picture itself is silent.
-  const attributes = { viewBox: `-30 0 ${SIZE + 60} ${SIZE}`, "aria-hidden": "true", focusable: "false" };
+  const attributes = { viewBox: `-24 34 ${SIZE + 48} ${SIZE - 68}`, "aria-hidden": "true", focusable: "false" };
   return shape("svg", { attributes }, ...rings(farthest), ...peers, ...you);
 }
 
-const FATES = { playing: "the nearest, and playing", heard: "heard already", waiting: "" };
+function fateOf(offer, index) {
+  if (offer.fate === "playing") return index === 0 ? "the nearest, and playing" : "playing";
+  if (offer.fate === "passed over") return `passed over: ${offer.reason}`;
+  return offer.fate === "heard" ? "heard already" : "";
+}
 
-function offerRow(offer) {
-  const fate = offer.fate === "passed over" ? `passed over: ${offer.reason}` : FATES[offer.fate];
+function offerRow(offer, index) {
+  const fate = fateOf(offer, index);
   const facts = [many(offer.tracks, "track"), `answered in ${latency(offer.latency_s)}`, fate].filter(Boolean).join(" · ");
   return element(
     "li",
