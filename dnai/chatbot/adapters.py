@@ -51,7 +51,14 @@ class Request(TurnAdapter):
             found = find_answer(said, turn.known, fresh=asked.turns == 0)
         if found is None or self.halted_play(said, turn):
             return None
-        return self._answered(found, asked.wish) if asked else found
+        return self._answered(found, asked.wish) if asked and not self._anew(said, turn) else found
+
+    @staticmethod
+    def _anew(said: Utterance, turn: Turn) -> bool:
+        """Return whether `said` is a new request in full, after one that could not be met."""
+        ask = find_ask(said)
+        strong = ask is not None and ask.strength is Strength.STRONG
+        return strong and turn.state.intent in {Intent.UNKNOWN_GENRE, Intent.UNKNOWN_TITLE}
 
     @staticmethod
     def _answered(found: Reading, asked: Wish) -> Reading:

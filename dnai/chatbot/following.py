@@ -13,7 +13,7 @@ from dnai.chatbot.genres import strip_wrapping
 from dnai.chatbot.intents import CONTROLS, Intent, Reading, Wish
 from dnai.chatbot.learning import read_lesson
 from dnai.chatbot.naming import track_wish
-from dnai.chatbot.requests import matches
+from dnai.chatbot.requests import Strength, find_ask, matches
 from dnai.chatbot.sources import source_alone
 from dnai.chatbot.teaching import (
     Corrected,
@@ -68,6 +68,9 @@ class FollowUp(TurnAdapter):
             return None
         if re.fullmatch(r"(?:a|by|the)? ?(?:songs?|titles?|tracks?|genres?|artists?)", said.core):
             return Reading(Intent.ASK_WHAT, 0.91, pending.wish, reply="Which one? ")
+        ask = find_ask(said)
+        if ask is not None and ask.strength is Strength.STRONG:
+            return None  # "play something" asks anew
         genre = Genre(commonest) if commonest else Genre.JAZZ
         return as_request(Wish(genre=genre, source=pending.wish.source), 0.91)
 
@@ -79,8 +82,10 @@ class FollowUp(TurnAdapter):
         pending = turn.asked(Question.WHICH)
         if pending is None:
             return None
-        track = _pick(said, pending.candidates)
-        return as_request(track_wish(track, pending.wish), 0.97) if track else None
+        ask = find_ask(said)
+        track = _pick(ask.words if ask else said.core, pending.candidates)
+        wish = pending.wish.sourced(ask.source if ask else None)
+        return as_request(track_wish(track, wish), 0.97) if track else None
 
     def _meaning(self, said: Utterance, turn: Turn) -> Reading | None:
         pending = turn.asked(Question.LESSON)
@@ -166,13 +171,13 @@ _ORDINALS = {
 }
 
 
-def _pick(said: Utterance, candidates: tuple[Track, ...]) -> Track | None:
+def _pick(answer: str, candidates: tuple[Track, ...]) -> Track | None:
     """Return the candidate that an answer names by number, artist or title."""
     words = (
         strip_wrapping(
-            re.sub(r"\b(?:the|one|by|of|version|from|play|i want|i mean|number|option|please)\b", " ", said.core)
+            re.sub(r"\b(?:the|one|by|of|version|from|play|i want|i mean|number|option|please)\b", " ", answer)
         ).split()
-        or said.core.split()
+        or answer.split()
     )
     number = _ORDINALS.get(words[0]) if len(words) == 1 else None
     if number is not None and number < len(candidates):

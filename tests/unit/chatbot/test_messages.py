@@ -48,7 +48,9 @@ def misses(cases: list[Case], dialogue: Dialogue) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("held_out", "floor"), [(False, TUNED_FLOOR), (True, HELD_OUT_FLOOR)], ids=["tuned", "held-out"])
+@pytest.mark.parametrize(
+    ("held_out", "floor"), [(False, TUNED_FLOOR), (True, HELD_OUT_FLOOR)], ids=["tuned", "held-out"]
+)
 def test_messages_are_understood(
     open_dialogue: Callable[[], Dialogue], capsys: pytest.CaptureFixture[str], held_out: bool, floor: float
 ) -> None:
@@ -57,7 +59,9 @@ def test_messages_are_understood(
     wrong = misses(cases, open_dialogue())
     score = 1 - len(wrong) / len(cases)
     with capsys.disabled():
-        print(f"\nchatbot, {'held-out' if held_out else 'tuned'} messages: {len(cases) - len(wrong)} of {len(cases)} ({score:.1%})")
+        print(
+            f"\nchatbot, {'held-out' if held_out else 'tuned'} messages: {len(cases) - len(wrong)} of {len(cases)} ({score:.1%})"
+        )
         print("".join(f"  {miss}\n" for miss in wrong), end="")
     assert score >= floor, f"{len(wrong)} messages were misunderstood: {wrong}"
 
