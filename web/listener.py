@@ -234,13 +234,7 @@ class Search:
 
     def gather(self) -> GatherResult:
         """Ask the circle, for the first time or anew; raises `BrokerError`."""
-        result = self._ask(self.target)
-        now = self._clock()
-        if self._succession is None:
-            self._succession = Succession(result, gathered_at=now)
-        else:
-            self._succession.renew(result, gathered_at=now)
-        return result
+        return self._gathered().result
 
     def next_turn(self, *, on_passed_over: Callable[[PassedOver], None]) -> Turn | None:
         """Open the session of the nearest provider that has not had its turn; None when none is left.
@@ -253,10 +247,9 @@ class Search:
         BrokerError
             When the circle has to be asked and cannot be.
         """
-        if self._succession is None or self._succession.is_stale(self._clock()):
-            self.gather()
         succession = self._succession
-        assert succession is not None  # noqa: S101 - gather() has set it
+        if succession is None or succession.is_stale(self._clock()):
+            succession = self._gathered()
         while (offer := succession.next_offer()) is not None:
             try:
                 source = self._open_session(offer)
@@ -276,3 +269,12 @@ class Search:
         if self._succession is None:
             raise UsageError("nobody was asked yet")
         return self._succession.pass_over(offer, reason=reason)
+
+    def _gathered(self) -> Succession:
+        result = self._ask(self.target)
+        now = self._clock()
+        if self._succession is None:
+            self._succession = Succession(result, gathered_at=now)
+        else:
+            self._succession.renew(result, gathered_at=now)
+        return self._succession

@@ -130,15 +130,18 @@ class Tabs:
         """
         if not _TAB_ID.fullmatch(tab_id) or not _TAB_ID.fullmatch(load):
             raise UsageError("the page sent no valid id")
+        dropped: list[Tab] = []
         with self._lock:
             tab = self._by_id.get(tab_id)
             if tab is not None and tab.sid is not None and tab.load != load:
                 tab, tab_id = None, secrets.token_hex(16)
+            loaded_anew = tab is None or tab.load != load
             if tab is None:
-                return self._add(tab_id, load, sid, equip), True
-            loaded_anew = tab.load != load
+                dropped = self._make_room()
+                tab = self._add(tab_id, load, sid, equip)
             tab.load, tab.sid, tab.gone_since = load, sid, None
-            return tab, loaded_anew
+        _end(dropped)
+        return tab, loaded_anew
 
     def leave(self, sid: str) -> None:
         """Note that a connection is over."""
@@ -164,9 +167,7 @@ class Tabs:
             gone = [tab for tab in self._by_id.values() if tab.gone_since is not None and tab.gone_since < before]
             for tab in gone:
                 del self._by_id[tab.tab_id]
-        for tab in gone:
-            tab.mailbox.close()
-            tab.on_drop()
+        _end(gone)
         return len(gone)
 
     def close(self) -> None:
@@ -174,24 +175,28 @@ class Tabs:
         with self._lock:
             tabs = list(self._by_id.values())
             self._by_id.clear()
-        for tab in tabs:
-            tab.mailbox.close()
-            tab.on_drop()
+        _end(tabs)
 
     def _add(self, tab_id: str, load: str, sid: str, equip: Callable[[Tab], None]) -> Tab:
-        if len(self._by_id) >= MAX_TABS:
-            self._drop_longest_gone()
         limit = RateLimit(burst=MESSAGES_AT_ONCE, per_s=MESSAGES_PER_S, clock=self._clock)
         tab = Tab(tab_id=tab_id, load=load, sid=sid, mailbox=Mailbox(f"tab-{tab_id[:6]}"), messages=limit)
         equip(tab)
         self._by_id[tab_id] = tab
         return tab
 
-    def _drop_longest_gone(self) -> None:
+    def _make_room(self) -> list[Tab]:
+        """Take out the tab that has been gone for longest, when there are too many."""
+        if len(self._by_id) < MAX_TABS:
+            return []
         gone = [tab for tab in self._by_id.values() if tab.gone_since is not None]
         if not gone:
             raise UsageError(f"{MAX_TABS} pages are open already: close one and reload")
         oldest = min(gone, key=lambda tab: tab.gone_since or 0.0)
-        del self._by_id[oldest.tab_id]
-        oldest.mailbox.close()
-        oldest.on_drop()
+        return [self._by_id.pop(oldest.tab_id)]
+
+
+def _end(tabs: list[Tab]) -> None:
+    """End what these tabs were doing; not under the lock, for it may take a while."""
+    for tab in tabs:
+        tab.mailbox.close()
+        tab.on_drop()

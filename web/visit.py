@@ -185,7 +185,7 @@ class Visit:
         if failed.stream not in self._former:
             self._former.append(failed.stream)
             self._page.line("trouble", "I no longer have that music: I was started anew. Ask me again.")
-            self._page.command(Command(do="finish"))
+            self._page.command(Command(do="clear"))
 
     def reload(self) -> None:
         """The page was loaded anew: show again what there is, without starting it."""
@@ -249,7 +249,7 @@ class Visit:
                 self._page.line("note" if heard else "trouble", wording.nobody_left(heard=heard))
         self._show_circle(search)
         if turn is None:
-            self._page.command(Command(do="finish"))
+            self._page.command(Command(do="finish" if self._on_air else "clear"))
             return
         self._announce(turn, search, first=search is not self._search)
         self._search = search
@@ -312,7 +312,8 @@ class Visit:
             self._replace_provider(on_air.offer, "none of its tracks can be had")
         else:
             self._page.line("trouble", "None of these files can be played any more: scan the folder again.")
-            self._page.command(Command(do="finish"))
+            self._stop_stream()
+            self._page.command(Command(do="clear"))
 
     def _replace_provider(self, offer: ReceivedOffer, reason: object) -> None:
         self._page.line("trouble", wording.broke_off_line(offer.name, reason))

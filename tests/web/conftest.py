@@ -1,15 +1,81 @@
-"""Tracks and files for the tests of the web app."""
+"""Tracks, files, offers and a clock for the tests of the web app."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from dnai.config import PROJECT_DIR
+from dnai.errors import BrokerClosedError, BrokerError, PeerUnreachableError
+from dnai.genre.model import GenreModel
+from dnai.library.catalogue import Catalogue, CataloguedTrack
+from dnai.library.collection import LiveCollection
+from dnai.recommend.gather import GatherResult, ProviderKey, ReceivedDecline, ReceivedOffer
+from dnai.recommend.requester import PresentProvider
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from web.listener import Listener
+from web.sources import PlaylistSource
 
 MakeTrack = Callable[..., Track]
+
+
+class Clock:
+    """A clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time, seconds."""
+        return self.now
+
+
+def made_offer(name: str, distance: float, *, provider_id: str = "", space_id: str = "space") -> ReceivedOffer:
+    """Return an offer of the user `name`."""
+    return ReceivedOffer(
+        provider=ProviderKey(name, provider_id or f"{name}-collection-0001"),
+        name=name.title(),
+        mean_distance=distance,
+        tracks=5,
+        host="127.0.0.1",
+        port=7711,
+        ticket=f"ticket-of-{name}-000000",
+        space_id=space_id,
+        model_id="model",
+        latency_s=0.01,
+        received_at=0.0,
+    )
+
+
+def made_result(
+    *offers: ReceivedOffer,
+    left_out: tuple[ReceivedOffer, ...] = (),
+    declines: tuple[tuple[str, str], ...] = (),
+    silent: tuple[str, ...] = (),
+    nobody_else: bool = False,
+) -> GatherResult:
+    """Return what came of a request for jazz; `declines` are names and reasons."""
+    return GatherResult(
+        correlation_id="c",
+        genre=Genre.JAZZ,
+        offers=offers,
+        left_out=left_out,
+        own=(),
+        declines=tuple(ReceivedDecline(ProviderKey(n, n * 16), n.title(), reason, 0.01) for n, reason in declines),
+        silent=silent,
+        nobody_else=nobody_else,
+        elapsed_s=0.02,
+    )
+
+
+@pytest.fixture(scope="session")
+def model() -> GenreModel:
+    """The model that comes with DN.ai."""
+    return GenreModel(PROJECT_DIR / "models" / "librosa26")
 
 
 @pytest.fixture
@@ -44,3 +110,63 @@ def make_track(tmp_path: Path) -> MakeTrack:
         )
 
     return make
+
+
+class Scripted:
+    """A circle that answers each request with the next of its results, and peers that open or not."""
+
+    def __init__(self, *results: GatherResult | BrokerError, source: PlaylistSource | None = None) -> None:
+        self.results = list(results)
+        self.asked: list[tuple[Genre, Mapping[str, NDArray[np.float32]]]] = []
+        self.opened: list[str] = []
+        self.dead: set[str] = set()
+        self.connected = True
+        self._source = source
+
+    def ask(self, genre: Genre, vectors: Mapping[str, NDArray[np.float32]]) -> GatherResult:
+        """Answer with the next result."""
+        self.asked.append((genre, vectors))
+        result = self.results.pop(0)
+        if isinstance(result, BrokerError):
+            raise result
+        return result
+
+    def who(self) -> tuple[PresentProvider, ...]:
+        """Say that the connection was lost."""
+        raise BrokerClosedError("lost")
+
+    def open(self, host: str, port: int, ticket: str) -> PlaylistSource:
+        """Open the source, unless the one whose ticket it is counts as dead."""
+        self.opened.append(ticket)
+        if any(name in ticket for name in self.dead):
+            raise PeerUnreachableError(f"nobody answers at {host}:{port}")
+        assert self._source is not None
+        return self._source
+
+
+MakeListener = Callable[..., Listener]
+
+
+@pytest.fixture
+def make_listener(model: GenreModel, tmp_path: Path) -> Iterator[MakeListener]:
+    """Makes listeners with the given tracks, each at a distance from the midpoint of its genre."""
+    opened: list[LiveCollection] = []
+
+    def make(
+        tracks: Sequence[tuple[Track, float]] = (), *, scripted: Scripted | None = None, clock: Clock | None = None
+    ) -> Listener:
+        path = tmp_path / "data" / "catalogue.sqlite3"
+        if tracks:
+            with Catalogue(path) as catalogue:
+                for track, offset in tracks:
+                    vector = model.midpoints[track.genre].astype(np.float64)
+                    vector[0] += offset
+                    catalogue.put_track(CataloguedTrack(track, vector * model._scale + model._mean, model.model_id))
+        live = LiveCollection(path, model)
+        opened.append(live)
+        scripted = scripted or Scripted()
+        return Listener(collection=live, model=model, circle=scripted, peers=scripted, clock=clock or Clock())
+
+    yield make
+    for live in opened:
+        live.close()

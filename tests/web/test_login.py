@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
+from tests.web.conftest import Clock
 from web.login import ALL_GUESSES, GUESSES, WINDOW_S, GuessLimiter
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the time, seconds."""
-        return self.now
 
 
 def test_after_some_wrong_guesses_an_address_has_to_wait() -> None:

@@ -7,18 +7,8 @@ import threading
 import pytest
 
 from dnai.errors import UsageError
+from tests.web.conftest import Clock
 from web.tabs import GONE_AFTER_S, MAX_TABS, MAX_WAITING_EVENTS, Mailbox, RateLimit, Tab, Tabs
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Return the time, seconds."""
-        return self.now
 
 
 def hexadecimal(number: int) -> str:

@@ -35,6 +35,10 @@ const commands = {
   unmute: () => player.mute(false),
   skip: ({ track }) => player.skip(track),
   finish: () => player.finish(),
+  clear: () => {
+    player.clear();
+    queue.show({ line: "Empty.", tracks: [] });
+  },
 };
 
 socket.on("welcome", ({ history }) => chat.begin(history));

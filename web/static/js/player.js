@@ -158,6 +158,22 @@ export class Player {
     this.state(this.track ? "paused" : "empty");
   }
 
+  /** There is nothing left that could be played. */
+  clear() {
+    this.wanted = false;
+    this.playlist = null;
+    this.index = -1;
+    this.audio.pause();
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    byId("now-title").textContent = "Nothing is playing";
+    byId("now-artist").textContent = "";
+    byId("now-whose").textContent = "";
+    document.title = "DN.ai";
+    this.state("empty");
+    this.showTime();
+  }
+
   seekTo(seconds) {
     if (!this.track) return;
     this.audio.currentTime = Math.max(0, Math.min(seconds, this.length() || seconds));
