@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from json import dumps
 from pathlib import Path
 from threading import Lock
@@ -171,6 +172,12 @@ def understand(lines: Iterable[str], conversation: Conversation) -> Iterator[str
         yield dumps(conversation.answer(line.rstrip("\r\n")).as_json(), ensure_ascii=False)
 
 
+@cache
+def _tagger() -> LowercaseTagger:
+    """Return the tagger, which every dialogue can share; making one takes spaCy a while."""
+    return LowercaseTagger()
+
+
 def _chatbot(memory: Path) -> ChatBot:
     quiet = logging.getLogger("dnai.chatbot.chatterbot")
     quiet.setLevel(logging.WARNING)  # ChatterBot logs every message that is typed
@@ -179,7 +186,7 @@ def _chatbot(memory: Path) -> ChatBot:
         storage_adapter=f"{LessonStorage.__module__}.{LessonStorage.__name__}",
         database_uri=URL.create("sqlite", database=str(memory)).render_as_string(),
         logic_adapters=list(LOGIC_ADAPTERS),
-        tagger=LowercaseTagger,
+        tagger=_tagger(),
         read_only=True,
         logger=quiet,
     )

@@ -125,15 +125,22 @@ def _slips(words: str, spelling: str) -> int | None:
     """Return how many slips of the keyboard turn `spelling` into `words`; None where it is too many."""
     if _squeezed(words) == _squeezed(spelling):
         return 0
-    if spelling in _TOO_NEAR_TO_WORDS or len(spelling.split()) > 2:
+    pairs = list(zip(words.split(), spelling.split(), strict=False))
+    if len(pairs) != len(words.split()) or len(pairs) != len(spelling.split()) or spelling in _TOO_NEAR_TO_WORDS:
         return None
-    allowed = 0 if len(spelling) < 4 else 1 if len(spelling) < 7 else 2
-    distance = OSA.distance(words, spelling, score_cutoff=allowed)
-    return distance if distance <= allowed else None
+    slips = [_slips_in_word(word, meant) for word, meant in pairs]
+    return None if None in slips else sum(filter(None, slips))
+
+
+def _slips_in_word(word: str, meant: str) -> int | None:
+    allowed = 0 if len(meant) < 4 else 1 if len(meant) < 7 else 2
+    distance = OSA.distance(word, meant, score_cutoff=allowed)
+    return distance if distance <= allowed and word[0] == meant[0] else None
 
 
 def _squeezed(words: str) -> str:
-    return re.sub(r"(\w)\1+", r"\1", words)
+    """Return `words` without doubled letters and spaces: "jazzz" and "heavymetal" are slips of one kind."""
+    return re.sub(r"(\w)\1+", r"\1", words.replace(" ", ""))
 
 
 def find_genre(words: str, *, request: bool, bare: bool = False) -> GenreMatch | None:

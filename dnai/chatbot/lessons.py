@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PHRASE_CHARS = 80
 MAX_LESSONS = 2000
-LIKENESS_NEEDED = 0.75
+LIKENESS_NEEDED = 0.8
 """How alike a message and a taught phrase must be, from 0 to 1, to mean the same."""
 
 _CONVERSATION = "lessons"
@@ -84,6 +84,20 @@ class Recalled:
     likeness: float
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownLesson:
+    """A lesson with its phrase ready to be compared."""
+
+    lesson: Lesson
+    folded: str
+    words: frozenset[str]
+
+
+def _known_lesson(lesson: Lesson) -> _KnownLesson:
+    folded = fold(lesson.phrase)
+    return _KnownLesson(lesson, folded, _weighty(folded))
+
+
 class Lessons:
     """The lessons in one storage; safe to use from several threads."""
 
@@ -92,11 +106,11 @@ class Lessons:
         self._path = path
         self._lock = RLock()
         self._stamp: tuple[int, ...] = ()
-        self._known: tuple[tuple[Lesson, frozenset[str]], ...] = ()
+        self._known: tuple[_KnownLesson, ...] = ()
 
     def all(self) -> tuple[Lesson, ...]:
         """Return every lesson, the oldest first."""
-        return tuple(lesson for lesson, _ in self._current())
+        return tuple(known.lesson for known in self._current())
 
     def teach(self, lesson: Lesson) -> Lesson:
         """Keep `lesson` and return it with its number.
@@ -141,7 +155,7 @@ class Lessons:
     def named(self, phrase: str) -> tuple[Lesson, ...]:
         """Return the lessons whose phrase is like `phrase`, whatever they mean."""
         wanted = _weighty(fold(phrase))
-        return tuple(lesson for lesson, words in self._current() if likeness(words, wanted) >= LIKENESS_NEEDED)
+        return tuple(known.lesson for known in self._current() if likeness(known.words, wanted) >= LIKENESS_NEEDED)
 
     def recall(self, folded: str) -> Recalled | None:
         """Return the lesson that folded words of a message mean, or None; of equals, the newest.
@@ -151,20 +165,20 @@ class Lessons:
         best: Recalled | None = None
         words = _weighty(folded)
         turned = bool(_OPPOSITE.search(folded) or _ASKING.match(folded))
-        for lesson, phrase_words in self._current():
-            exact = folded == fold(lesson.phrase)
-            score = 1.0 if exact else 0.0 if turned else min(0.99, likeness(phrase_words, words))
+        for known in self._current():
+            exact = folded == known.folded
+            score = 1.0 if exact else 0.0 if turned else min(0.99, likeness(known.words, words))
             if score >= LIKENESS_NEEDED and (best is None or score >= best.likeness):
-                best = Recalled(lesson, score)
+                best = Recalled(known.lesson, score)
         return best
 
-    def _current(self) -> tuple[tuple[Lesson, frozenset[str]], ...]:
+    def _current(self) -> tuple[_KnownLesson, ...]:
         with self._lock:
             stamp = _file_stamp(self._path)
             if stamp != self._stamp:
                 with translated_errors(self._path):
                     lessons = [lesson for lesson in map(_decode, self._stored()) if lesson]
-                self._known = tuple((lesson, _weighty(fold(lesson.phrase))) for lesson in lessons)
+                self._known = tuple(_known_lesson(lesson) for lesson in lessons)
                 self._stamp = stamp
             return self._known
 

@@ -64,7 +64,8 @@ def _token_pattern(token: re.Match[str], definitions: Mapping[str, str]) -> str:
 def read_corpus(name: str) -> object:
     """Return what ``corpus/NAME.yaml`` holds; every word in it stays text, "yes", "no" and "on" too."""
     text = (files("dnai.chatbot") / "corpus" / f"{name}.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes strings, lists and mappings, nothing else
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # they make strings, lists and mappings, nothing else
+    return yaml.load(text, Loader=loader)  # noqa: S506 - see above
 
 
 def read_word_list(name: str, key: str) -> frozenset[str]:

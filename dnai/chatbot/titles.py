@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 
 from rapidfuzz import fuzz, process
@@ -26,6 +27,7 @@ _CLOSE_POINTS = 3.0
 _CONTAINED_SCORE = 86.0
 _ARTIST_CUTOFF = 80.0
 _SHORT_QUERY_CHARS = 3
+_CACHED_NAMES = 100_000  # while a scan runs, the collection changes again and again, its names hardly
 
 _VERSION = re.compile(
     r"\s*[\(\[][^()\[\]]{1,80}[\)\]]|\s+-\s+(?:live|remaster|mono|stereo|single|radio|album|demo|\d{4}).*$|\s+(?:feat|ft)\.?\s.*$",
@@ -136,7 +138,7 @@ class TitleIndex:
         if artist and key is None:
             return None
         kept = [track for track in tracks if key is None or key in _artist_keys(track.artist)]
-        different = {(fold(track.title), fold(track.artist)): track for track in reversed(kept)}
+        different = {(_title_keys(track.title), _artist_keys(track.artist)): track for track in reversed(kept)}
         return Match(tuple(reversed(different.values())), score) if kept else None
 
 
@@ -153,9 +155,9 @@ class TitleIndexes:
         """Return the index of what the collection holds now."""
         tracks = self._collection()
         with self._lock:
-            if tracks is not self._indexed:
+            if tracks is not self._indexed and tracks != self._indexed:
                 self._index = TitleIndex(tracks)
-                self._indexed = tracks
+            self._indexed = tracks
             return self._index
 
 
@@ -163,12 +165,14 @@ def _cutoff(words: str) -> float:
     return next((cutoff for length, cutoff in _CUTOFF_BY_LENGTH if len(words) <= length), _LONG_CUTOFF)
 
 
-def _title_keys(title: str) -> set[str]:
+@lru_cache(maxsize=_CACHED_NAMES)
+def _title_keys(title: str) -> frozenset[str]:
     plain = _VERSION.sub("", title)
-    keys = {fold(title), fold(plain), fold(_NUMBERED.sub("", plain))}
-    return {key for key in keys | {key.removeprefix("the ") for key in keys} if key}
+    keys = {fold(form) for form in {title, plain, _NUMBERED.sub("", plain)}}
+    return frozenset(key for key in keys | {key.removeprefix("the ") for key in keys} if key)
 
 
-def _artist_keys(artist: str) -> set[str]:
+@lru_cache(maxsize=_CACHED_NAMES)
+def _artist_keys(artist: str) -> frozenset[str]:
     whole = fold(artist)
-    return {key for key in (whole, whole.removeprefix("the ")) if key}
+    return frozenset(key for key in (whole, whole.removeprefix("the ")) if key)

@@ -18,6 +18,7 @@ from dnai.chatbot.intents import Intent, Lesson, Playing, QueryKind, Reply, Situ
 from dnai.chatbot.replies import MAX_REPLY_CHARS
 from dnai.errors import ChatMemoryError
 from dnai.tracks import Genre, Track
+from tests.unit.chatbot.collection import make_track
 
 OpenDialogue = Callable[[], Dialogue]
 
@@ -76,7 +77,9 @@ def test_conversations_know_nothing_of_each_other(open_dialogue: OpenDialogue) -
     assert second.answer("peers").genre is Genre.METAL
 
 
-@pytest.mark.parametrize("worded", ["rainy day", "a rainy day", "it's a rainy day again", "Rainy days!", "play rainy day"])
+@pytest.mark.parametrize(
+    "worded", ["rainy day", "a rainy day", "it's a rainy day again", "Rainy days!", "play rainy day"]
+)
 def test_a_lesson_outlives_the_process(open_dialogue: OpenDialogue, worded: str) -> None:
     """What was taught is known after a restart, also when it is worded a little differently."""
     first = open_dialogue()
@@ -106,7 +109,7 @@ def test_forgetting_undoes_the_latest_lesson(open_dialogue: OpenDialogue) -> Non
 
 
 def test_everything_is_forgotten_when_asked(open_dialogue: OpenDialogue) -> None:
-    """ "Forget everything" leaves no lesson, in the file as in memory."""
+    """To forget everything leaves no lesson, in the file as in memory."""
     dialogue = open_dialogue()
     say(dialogue.conversation(), "rainy day means jazz", "gym time means metal", "forget everything")
     assert dialogue.lessons.all() == ()
@@ -150,7 +153,8 @@ def test_commands_and_genres_cannot_be_taught_away(open_dialogue: OpenDialogue, 
 
 
 @pytest.mark.parametrize(
-    "message", ["I had a rainy day in Paris once", "it is not a rainy day", "what is a rainy day?", "a sunny day", "stop"]
+    "message",
+    ["I had a rainy day in Paris once", "it is not a rainy day", "what is a rainy day?", "a sunny day", "stop"],
 )
 def test_a_lesson_does_not_hijack_other_sentences(conversation: Conversation, message: str) -> None:
     """A message that only shares words with a taught phrase, or turns it round, plays nothing."""
@@ -192,23 +196,15 @@ def test_an_empty_collection_can_still_ask_by_genre(tmp_path: Path) -> None:
 
 def test_a_changed_collection_is_seen(tmp_path: Path) -> None:
     """Titles of tracks that are scanned later are known as soon as the collection hands them out."""
-    from_conftest = Track.__dataclass_fields__
-    assert "title" in from_conftest
     tracks: list[tuple[Track, ...]] = [()]
     dialogue = Dialogue(memory=tmp_path / "chat.sqlite3", collection=lambda: tracks[-1])
     try:
         conversation = dialogue.conversation()
         assert conversation.answer("play Take Five").intent is Intent.UNKNOWN_TITLE
-        tracks.append((_track("Take Five"),))
+        tracks.append((make_track("Take Five", "Dave Brubeck"),))
         assert conversation.answer("play Take Five").title == "Take Five"
     finally:
         dialogue.close()
-
-
-def _track(title: str) -> Track:
-    from tests.unit.chatbot.conftest import make_track  # noqa: PLC0415
-
-    return make_track(title, "Dave Brubeck")
 
 
 @pytest.mark.parametrize(
@@ -234,13 +230,13 @@ def test_questions_are_answered_with_the_facts(
 
 
 def test_a_peer_named_in_a_request_is_a_peer(conversation: Conversation) -> None:
-    """ "From anna" is from peers where a peer of that name is there."""
+    """A request from anna is from peers where a peer of that name is there."""
     situation = Situation(providers=("Anna",))
     assert conversation.answer("play some jazz from anna", situation=situation).source is Source.PEERS
 
 
 def test_like_this_is_like_what_plays(conversation: Conversation) -> None:
-    """ "Something like this" stands for the song that plays, where it is in the collection."""
+    """To ask for something like this stands for the song that plays, where it is in the collection."""
     reply = conversation.answer("something like this from peers", situation=Situation(playing=PLAYING))
     assert (reply.intent, reply.title) == (Intent.PLAY, "So What")
 
@@ -265,7 +261,34 @@ def assert_clean(reply: Reply) -> None:
 
 
 WORDS = st.sampled_from(
-    "play some jazz from peers mine no i meant blues when say means forget that next like by so what , . ? ' \" hello".split()
+    [
+        "play",
+        "some",
+        "jazz",
+        "from",
+        "peers",
+        "mine",
+        "no",
+        "i",
+        "meant",
+        "blues",
+        "when",
+        "say",
+        "means",
+        "forget",
+        "that",
+        "next",
+        "like",
+        "by",
+        "so",
+        "what",
+        ",",
+        ".",
+        "?",
+        "'",
+        '"',
+        "hello",
+    ]
 )
 
 
@@ -302,19 +325,17 @@ def test_conversations_in_several_threads(open_dialogue: OpenDialogue) -> None:
     assert len(dialogue.lessons.all()) == 8
 
 
-def test_answers_stay_quick_with_much_to_remember(tmp_path: Path, open_dialogue: OpenDialogue) -> None:
-    """With 300 lessons and 20,000 titles, half of the turns take less than 60 ms on a busy machine."""
-    for number in range(300):
-        open_dialogue if number else None
-    tracks = tuple(_track(f"Song number {number} of the {number % 97} sort") for number in range(20_000))
+def test_answers_stay_quick_with_much_to_remember(tmp_path: Path) -> None:
+    """With 200 lessons and 10,000 titles, half of the turns take less than 60 ms, on a busy machine too."""
+    tracks = tuple(make_track(f"Song number {number} of the {number % 97} sort", "Dave") for number in range(10_000))
     dialogue = Dialogue(memory=tmp_path / "big.sqlite3", collection=lambda: tracks)
+    messages = ("play some jazz", "peers", "play song numer 77 of the 77 sort", "phrase7 word7", "my foot hurts")
     try:
-        for number in range(300):
+        for number in range(200):
             dialogue.lessons.teach(Lesson(f"phrase{number} word{number}", wish=Wish(genre=Genre.JAZZ)))
         conversation = dialogue.conversation()
-        conversation.answer("hello")
         seconds = []
-        for message in ("play some jazz", "peers", "play song numer 77 of the 77 sort", "phrase7 word7", "my foot hurts") * 3:
+        for message in messages * 3:
             started = time.perf_counter()
             conversation.answer(message)
             seconds.append(time.perf_counter() - started)
@@ -327,7 +348,7 @@ def test_a_memory_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     """A file that is no database is named in the error, with what to do."""
     broken = tmp_path / "chat.sqlite3"
     broken.write_bytes(b"this is not a database, whatever its name says" * 50)
-    with pytest.raises(ChatMemoryError, match="chat.sqlite3"):
+    with pytest.raises(ChatMemoryError, match=r"chat\.sqlite3"):
         Dialogue(memory=broken, collection=lambda: ())
 
 

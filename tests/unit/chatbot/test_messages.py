@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +59,10 @@ def test_messages_are_understood(
     cases = [case for case in read_cases() if case.held_out is held_out]
     wrong = misses(cases, open_dialogue())
     score = 1 - len(wrong) / len(cases)
+    name = "held-out" if held_out else "tuned"
     with capsys.disabled():
-        print(
-            f"\nchatbot, {'held-out' if held_out else 'tuned'} messages: {len(cases) - len(wrong)} of {len(cases)} ({score:.1%})"
-        )
-        print("".join(f"  {miss}\n" for miss in wrong), end="")
+        sys.stdout.write(f"\nchatbot, {name} messages: {len(cases) - len(wrong)} of {len(cases)} ({score:.1%})\n")
+        sys.stdout.write("".join(f"  {miss}\n" for miss in wrong))
     assert score >= floor, f"{len(wrong)} messages were misunderstood: {wrong}"
 
 
