@@ -114,6 +114,13 @@ def _to_label(value: object) -> object:
     return clean_text(value, max_chars=64) if isinstance(value, str) else value
 
 
+def _to_password(value: object) -> object:
+    """Refuse an empty password: whoever writes one would think that the page is locked."""
+    if value == "":
+        raise ValueError("it is empty; give a password, or leave the setting out")
+    return value
+
+
 def _to_broker(value: object) -> object:
     """Check the URL here, so that its password never stands in an error of pydantic's."""
     if not isinstance(value, str):
@@ -175,7 +182,7 @@ class Settings(BaseSettings):
     web_listen: AddressSetting = Field(
         default=Address(_LOOPBACK_LISTEN, 7700), description="where the web app listens, HOST:PORT"
     )
-    web_password: SecretStr | None = Field(
+    web_password: Annotated[SecretStr, BeforeValidator(_to_password)] | None = Field(
         default=None, description="the page's password; needed when web_listen is not loopback"
     )
     web_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_to_list)] = Field(

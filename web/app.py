@@ -12,13 +12,13 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dnai.chatbot.dialogue import Dialogue
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_socketio import SocketIO
 from werkzeug.wrappers import Response
 
 from dnai.broker.scatter import Scatter
+from dnai.chatbot.dialogue import Dialogue
 from dnai.config import Address, Settings
 from dnai.errors import CatalogueError
 from dnai.genre.model import GenreModel
@@ -122,7 +122,7 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
     listener = Listener(collection=collection, model=model, circle=circle, peers=peers, clock=time.monotonic)
     dialogue = Dialogue(memory=settings.chat_memory_path, collection=partial(_own_tracks, listener))
     parts = Parts(listener=listener, dialogue=dialogue, streams=Streams(), tabs=Tabs(clock=time.monotonic))
-    password = settings.web_password.get_secret_value() if settings.web_password else None
+    password = None if settings.web_password is None else settings.web_password.get_secret_value()
     app, chat = create_app(parts, listen=listen, password=password, host_names=settings.web_hosts, credits=credits)
     if circle is not None:
         circle.start(wait_s=FIRST_CONNECT_S)

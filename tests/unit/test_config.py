@@ -181,6 +181,13 @@ def test_a_wrong_broker_url_is_refused_without_showing_its_password(
         error = error.__cause__
 
 
+def test_an_empty_password_of_the_page_is_refused(tmp_path: Path) -> None:
+    """It would count as one where the address is checked, and as none where the page is served."""
+    write_config(tmp_path, 'web_password = ""\nweb_listen = "0.0.0.0:7700"')
+    with pytest.raises(ConfigurationError, match=r"web_password \(DNAI_WEB_PASSWORD\): it is empty"):
+        load_settings({})
+
+
 def test_where_no_broker_is_set_the_error_says_how_to_set_one() -> None:
     """All three ways."""
     with pytest.raises(ConfigurationError, match=r"--broker amqp://.*DNAI_BROKER.*config\.toml"):
