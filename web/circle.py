@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.broker.scatter import Scatter
-from dnai.errors import BrokerError, BrokerUnreachableError
+from dnai.errors import BrokerError, BrokerRefusedError, BrokerUnreachableError, ConfigurationError
 from dnai.recommend.gather import GatherResult
 from dnai.recommend.requester import PresentProvider
 from dnai.tracks import Genre
@@ -38,11 +38,17 @@ class KeptCircle:
         self._error: BrokerError = BrokerUnreachableError("the broker is still being connected to; ask again")
         self._tried = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="dnai-circle", daemon=True)
 
     def start(self, *, wait_s: float) -> None:
-        """Begin to connect; return after the first attempt, at the latest after `wait_s`."""
-        self._thread.start()
+        """Begin to connect; return after the first attempt, at the latest after `wait_s`.
+
+        Raises
+        ------
+        ConfigurationError
+            When the broker's URL, or the file of its certificates, cannot be used.
+        """
+        first = self._make()
+        threading.Thread(target=self._keep, args=(first,), name="dnai-circle", daemon=True).start()
         self._tried.wait(wait_s)
 
     def close(self) -> None:
@@ -76,21 +82,28 @@ class KeptCircle:
             raise type(self._error)(str(self._error))
         return self._scatter
 
-    def _keep(self) -> None:
+    def _keep(self, first: Scatter) -> None:
         """Start a scatter; when it is refused, try again later."""
+        scatter: Scatter | None = first
         while not self._closing.is_set():
-            scatter = self._make()
             try:
+                scatter = scatter or self._make()
                 scatter.start(patient=True)
             except BrokerError as error:
-                if str(error) != str(self._error):
-                    logger.warning("the circle cannot be joined: %s", error)
-                self._error = error
+                scatter = None
+                self._wait_after(error)
+            except ConfigurationError as error:  # it was right at the start: a file has gone since then
+                self._wait_after(BrokerRefusedError(str(error)))
+            else:
+                self._scatter = scatter
                 self._tried.set()
-                self._closing.wait(RETRY_S)
-                continue
-            self._scatter = scatter
-            self._tried.set()
-            if self._closing.is_set():
-                scatter.close()
-            return
+                if self._closing.is_set():
+                    scatter.close()
+                return
+
+    def _wait_after(self, error: BrokerError) -> None:
+        if str(error) != str(self._error):
+            logger.warning("the circle cannot be joined: %s", error)
+        self._error = error
+        self._tried.set()
+        self._closing.wait(RETRY_S)

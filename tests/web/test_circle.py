@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dnai.broker.scatter import Scatter
-from dnai.errors import BrokerError, BrokerUnreachableError
+from dnai.errors import BrokerError, BrokerUnreachableError, ConfigurationError
 from dnai.tracks import Genre
 from web import circle as web_circle
 from web.circle import KeptCircle
@@ -47,6 +48,13 @@ def test_a_member_that_is_made_later_gets_in_without_a_restart(
     eventually(lambda: kept.connected, "the circle to be joined")
     assert kept.ask(Genre.JAZZ, VECTORS).nobody_else
     kept.close()
+
+
+def test_certificates_that_cannot_be_read_are_said_at_the_start(tmp_path: Path) -> None:
+    """A mistake in the settings ends the start with its message, and does not end a thread unseen."""
+    kept = KeptCircle(partial(Scatter, "amqps://dora:word@127.0.0.1:9/x", ca_file=tmp_path / "gone.pem"))
+    with pytest.raises(ConfigurationError, match=r"gone\.pem is not a file of trusted certificates"):
+        kept.start(wait_s=5.0)
 
 
 def test_a_broker_that_is_not_there_does_not_hold_up_the_start() -> None:
