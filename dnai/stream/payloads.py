@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from dnai.errors import ProtocolError
+from dnai.recommend.messages import MAX_DISTANCE
 from dnai.text import clean_text
 from dnai.tracks import MAX_PLAYLIST_TRACKS, AudioType, Genre, Playlist, PlaylistEntry, Track
 
@@ -35,7 +36,7 @@ BYE_EVENT: Final = "bye"
 
 UNTITLED: Final = "untitled"
 
-Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 _Text = Annotated[str, Meta(max_length=1000)]
 _P = TypeVar("_P")
 
@@ -112,7 +113,7 @@ class EntryPayload(msgspec.Struct, frozen=True):
     artist: _Text
     album: _Text
     genre: Genre
-    distance: Annotated[float, Meta(ge=0)]
+    distance: Annotated[float, Meta(ge=0, le=MAX_DISTANCE)]
     duration_s: Annotated[float, Meta(ge=0, le=MAX_DURATION_S)]
     audio_type: AudioType
     size_bytes: Annotated[int, Meta(ge=1, le=MAX_FILE_BYTES)]

@@ -190,7 +190,7 @@ def _uvicorn_config(service: StreamService[Q], doors: Doors) -> uvicorn.Config:
         h11_max_incomplete_event_size=MAX_INBOUND_BYTES,
         lifespan="off",
         log_config=None,  # only entry points configure handlers
-        log_level="warning",
+        log_level="error",  # its warnings are of what strangers send: a line for each would fill the log
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -13,6 +12,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as RefusedConnection
 
 from dnai.errors import ProtocolError
+from dnai.recommend.messages import MAX_DISTANCE
 from dnai.stream import payloads
 from dnai.stream.gate import CONNECTION_KEY, MAX_INBOUND_BYTES, App, Connection, gated
 from dnai.stream.packets import GARBAGE_EVENT, ServerSidePacket, discreet_logger
@@ -203,6 +203,5 @@ def _is_streamable(track: Track, distance: float) -> bool:
     return (
         1 <= track.size_bytes <= payloads.MAX_FILE_BYTES
         and 0 <= track.duration_s <= payloads.MAX_DURATION_S
-        and math.isfinite(distance)
-        and distance >= 0
+        and 0 <= distance <= MAX_DISTANCE
     )

@@ -15,6 +15,7 @@ from dnai.errors import ProtocolError
 from dnai.recommend.messages import (
     MAX_COORDINATE,
     MAX_DIMENSIONS,
+    MAX_DISTANCE,
     MAX_MESSAGE_BYTES,
     MESSAGE_TYPES,
     PROTOCOL_VERSION,
@@ -49,7 +50,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
         name=labels,
         space_id=spaces,
         model_id=spaces,
-        mean_distance=st.floats(0, 1e300),
+        mean_distance=st.floats(0, MAX_DISTANCE),
         tracks=st.integers(1, 10_000_000),
         host=st.sampled_from(["127.0.0.1", "::1", "music.example"]),
         port=st.integers(1, 65535),
@@ -70,8 +71,7 @@ json_values = st.recursive(
 def check_bounds(message: Message) -> None:
     """What whoever receives a message relies on."""
     if isinstance(message, Offer):
-        assert math.isfinite(message.mean_distance)
-        assert message.mean_distance >= 0
+        assert 0 <= message.mean_distance <= MAX_DISTANCE
         assert 1 <= message.port <= 65535
         assert not set(message.host + message.ticket + message.provider_id) & set("\n\r/@ ")
     if isinstance(message, Request):
@@ -149,6 +149,7 @@ def test_names_of_spaces_are_bounded(name: str) -> None:
         ("mean_distance", -0.001),
         ("mean_distance", math.nan),
         ("mean_distance", math.inf),
+        ("mean_distance", 1e300),
         ("mean_distance", None),
         ("mean_distance", "1"),
         ("tracks", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -52,6 +53,16 @@ def test_nothing_else_over_http(peer: Any, path: str) -> None:
     """There is no polling, no page and no file."""
     assert " 404" in ask(peer.port, f"GET {path} HTTP/1.1\nHost: x\n\n")
     assert " 404" in ask(peer.port, f"POST {path} HTTP/1.1\nHost: x\nContent-Length: 0\n\n")
+
+
+def test_what_strangers_send_fills_no_log(peer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A stranger has no ticket to lose, so a line for each of their requests would have no bound."""
+    caplog.set_level(logging.INFO)
+    assert " 400" in ask(peer.port, "no\x1b[31m HTTP at all\n\n")
+    assert " 404" in ask(peer.port, "GET / HTTP/1.1\nHost: x\nUpgrade: h2c\nConnection: upgrade\n\n")
+    assert caplog.records == []
+    logging.getLogger("uvicorn.error").error("what is wrong with the server itself is still said")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1"])
