@@ -25,7 +25,7 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from dnai.broker.tolerant import TolerantConnection
+from dnai.broker.member_connection import MemberConnection
 from dnai.config import broker_place, broker_user
 from dnai.errors import (
     BrokerClosedError,
@@ -111,7 +111,7 @@ def connect(url: str, *, ca_file: Path | None = None, label: str = "dnai") -> pi
     parameters = connection_parameters(url, ca_file=ca_file, label=label)
     _silence_pika()
     with translated(url):
-        return pika.BlockingConnection(parameters, _impl_class=TolerantConnection)
+        return pika.BlockingConnection(parameters, _impl_class=MemberConnection)
 
 
 def connection_parameters(url: str, *, ca_file: Path | None, label: str) -> pika.ConnectionParameters:

@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from dnai.broker.dropped import DropLog
-from dnai.broker.envelope import envelope, open_envelope, sender, text_of
+from dnai.broker.envelope import AnswerStamp, envelope, open_envelope, sender, text_of
 from dnai.broker.link import Link
 from dnai.broker.topology import (
     OFFERS,
@@ -34,7 +34,7 @@ from dnai.broker.topology import (
 )
 from dnai.config import broker_user
 from dnai.errors import BrokerError, ProtocolError
-from dnai.recommend.messages import Goodbye, Hello, Offer, Request, Who, encode, type_name
+from dnai.recommend.messages import Decline, Goodbye, Hello, Offer, Request, Who, encode, type_name
 from dnai.recommend.provider import Provider
 from dnai.recommend.requester import HELLO_INTERVAL_S
 
@@ -77,6 +77,8 @@ class OfferConsumer:
         self.answered = 0
         self._provider = provider
         self._clock = clock
+        self._offer_stamp = AnswerStamp(Offer, user_id=self.user_id)
+        self._decline_stamp = AnswerStamp(Decline, user_id=self.user_id)
         self._drops = DropLog(_log, clock=clock)
         self._link = Link(url, ca_file=ca_file, label=f"dnai worker {provider.name}", user=self)
         self._connection: BlockingConnection
@@ -213,9 +215,11 @@ class OfferConsumer:
         if not correlation_id:
             raise ProtocolError("malformed dnai.request: it has no correlation id")
         answer = self._provider.answer(request, user_id=user_id, reply_to=reply_to, now=started_at)
-        out = envelope(answer, user_id=self.user_id, correlation_id=correlation_id)
-        self._channel.basic_publish(OFFERS, reply_to, encode(answer), out)
+        stamp = self._offer_stamp if isinstance(answer, Offer) else self._decline_stamp
+        self._channel.basic_publish(OFFERS, reply_to, encode(answer), stamp.properties(correlation_id))
         self.answered += 1
+        if not _log.isEnabledFor(logging.INFO):
+            return
         _log.info(
             "request %s of %s for %s: %s, %.1f ms",
             correlation_id,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pika import BasicProperties
 
 from dnai.errors import ProtocolError
-from dnai.recommend.messages import PROTOCOL_VERSION, VERSION_HEADER, Message, decode, type_name
+from dnai.recommend.messages import MESSAGE_TYPES, PROTOCOL_VERSION, VERSION_HEADER, Message, decode, type_name
 
 _CONTENT_TYPE = "application/json"
+_PLACEHOLDER = "correlation-id-placeholder"
 
 
 def open_envelope(body: bytes, properties: BasicProperties) -> Message:
@@ -50,13 +51,63 @@ def envelope(
     expires_ms: int | None = None,
 ) -> BasicProperties:
     """Return the properties for `message`, sent by `user_id`; never persistent."""
-    return BasicProperties(
-        content_type=_CONTENT_TYPE,
-        type=type_name(message),
-        headers={VERSION_HEADER: PROTOCOL_VERSION},
+    return _properties(
+        type_name(message),
         user_id=user_id,
         correlation_id=correlation_id,
         reply_to=reply_to,
         expiration=None if expires_ms is None else str(expires_ms),
+    )
+
+
+def _properties(
+    message_type: str,
+    *,
+    user_id: str,
+    correlation_id: str | None,
+    reply_to: str | None = None,
+    expiration: str | None = None,
+) -> BasicProperties:
+    return BasicProperties(
+        content_type=_CONTENT_TYPE,
+        type=message_type,
+        headers={VERSION_HEADER: PROTOCOL_VERSION},
+        user_id=user_id,
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+        expiration=expiration,
         delivery_mode=1,
     )
+
+
+class AnswerStamp:
+    """The properties of one kind of answer of one user, encoded once but for the correlation id.
+
+    Encoding properties anew is a tenth of what a worker does for a request.
+    """
+
+    def __init__(self, message_class: type[Message], *, user_id: str) -> None:
+        message_type = next(name for name, known in MESSAGE_TYPES.items() if known is message_class)
+        template = _properties(message_type, user_id=user_id, correlation_id=_PLACEHOLDER)
+        before, after = b"".join(template.encode()).split(_short_string(_PLACEHOLDER))
+        self._before, self._after = before, after
+
+    def properties(self, correlation_id: str) -> BasicProperties:
+        """Return the properties for the answer to the request of this id, at most 255 bytes of UTF-8."""
+        return _EncodedProperties(self._before + _short_string(correlation_id) + self._after)
+
+
+class _EncodedProperties(BasicProperties):  # type: ignore[misc] # pika ships no types
+    """Properties that know nothing but their bytes."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = encoded
+
+    def encode(self) -> list[bytes]:
+        return [self._encoded]
+
+
+def _short_string(text: str) -> bytes:
+    """AMQP's short string: a byte that says how long it is, and that many bytes."""
+    encoded = text.encode()
+    return bytes((len(encoded),)) + encoded

@@ -7,11 +7,11 @@ from pika import BasicProperties, frame
 from pika.exceptions import InvalidFrameError
 
 from dnai.broker.dropped import LOG_INTERVAL_S, DropLog
-from dnai.broker.envelope import envelope, open_envelope, sender, text_of
+from dnai.broker.envelope import AnswerStamp, envelope, open_envelope, sender, text_of
 from dnai.broker.link import FIRST_DELAY_S, LONGEST_DELAY_S, _delay_s
-from dnai.broker.tolerant import read_bare_header
+from dnai.broker.member_connection import read_bare_header
 from dnai.errors import ProtocolError
-from dnai.recommend.messages import Goodbye
+from dnai.recommend.messages import Goodbye, Offer
 
 
 def test_every_drop_is_counted_and_few_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -35,6 +35,15 @@ def test_an_envelope_is_opened_again() -> None:
     assert open_envelope(b'{"provider_id":"pppppppppppppppp"}', properties) == message
     assert sender(properties) == "bob"
     assert (properties.expiration, properties.delivery_mode) == ("250", 1)
+
+
+@pytest.mark.parametrize("correlation_id", ["c", "x" * 255, "ä" * 100])
+def test_a_stamp_makes_the_same_bytes_as_an_envelope(correlation_id: str) -> None:
+    """Encoded beforehand or not, the properties on the wire are the same."""
+    offer = Offer("p" * 16, "Bob", "s", "m", 1.0, 4, "h", 1, "t" * 16)
+    plain = envelope(offer, user_id="bob", correlation_id=correlation_id)
+    stamped = AnswerStamp(Offer, user_id="bob").properties(correlation_id)
+    assert b"".join(stamped.encode()) == b"".join(plain.encode())
 
 
 @pytest.mark.parametrize("headers", [None, {}, {"v": 2}, {"v": "1"}, {"v": {"v": 1}}])
