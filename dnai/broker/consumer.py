@@ -35,8 +35,10 @@ from dnai.broker.topology import (
 from dnai.config import broker_user
 from dnai.errors import BrokerError, ProtocolError
 from dnai.recommend.messages import Decline, Goodbye, Hello, Offer, Request, Who, encode, type_name
-from dnai.recommend.provider import Provider
+from dnai.recommend.provider import BUSY, Provider
 from dnai.recommend.requester import HELLO_INTERVAL_S
+from dnai.text import clean_text
+from dnai.tracks import Genre
 
 WINDOW = 100
 """How many requests are on their way to the worker at a time, and no longer subject to the queue's limits."""
@@ -218,15 +220,23 @@ class OfferConsumer:
         stamp = self._offer_stamp if isinstance(answer, Offer) else self._decline_stamp
         self._channel.basic_publish(OFFERS, reply_to, encode(answer), stamp.properties(correlation_id))
         self.answered += 1
+        self._log_answer(answer, request.genre, user_id, correlation_id, took_s=self._clock() - started_at)
+
+    def _log_answer(
+        self, answer: Offer | Decline, genre: Genre, user_id: str, correlation_id: str, *, took_s: float
+    ) -> None:
         if not _log.isEnabledFor(logging.INFO):
+            return
+        if isinstance(answer, Decline) and answer.reason == BUSY:  # a line for each would be a flood of lines
+            self._drops.note(BUSY, user_id=user_id, correlation_id=correlation_id, reason="too many requests")
             return
         _log.info(
             "request %s of %s for %s: %s, %.1f ms",
-            correlation_id,
-            user_id,
-            request.genre.value,
+            clean_text(correlation_id, max_chars=64),
+            clean_text(user_id, max_chars=64),
+            genre.value,
             f"distance {answer.mean_distance:.3f}" if isinstance(answer, Offer) else answer.reason,
-            (self._clock() - started_at) * 1000.0,
+            took_s * 1000.0,
         )
 
     def _drop(self, kind: str, properties: BasicProperties, reason: object) -> None:

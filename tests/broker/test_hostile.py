@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pika
 import pytest
 from pika import data as pika_data
 
+from dnai.broker.consumer import WINDOW
 from dnai.broker.topology import OFFERS, PRESENCE, REQUESTS
 from dnai.recommend.messages import Goodbye, Hello, Offer, Request, Who
 from dnai.recommend.provider import RequestLimit
@@ -313,18 +315,75 @@ def test_a_user_who_floods_is_told_busy_and_others_are_served(
     publish: Publish,
     vectors: Vectors,
     eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The limit is for each user."""
+    """The limit is for each user, and what is above it does not fill the worker's log."""
+    caplog.set_level(logging.INFO, logger="dnai.broker.consumer")
     provider = make_provider("bob", {Genre.JAZZ: 1.0}, limit=RequestLimit(burst=5, per_s=0.001))
     worker = parts.worker(circle.url("bob"), provider)
     request = Request(genre=Genre.JAZZ, vectors={"test26": [0.0] * 26})
     for number in range(30):
         publish("eve", request, exchange=REQUESTS, correlation_id=f"{number:016}", reply_to="eve.q")
     eventually(lambda: worker.answered == 30, "thirty answers")
+    assert len([line for line in caplog.messages if "of eve" in line]) == 5
+    assert len([line for line in caplog.messages if "busy" in line]) <= 2  # one in five seconds
     scatter = parts.scatter(circle.url("anna"))
     assert len(scatter.ask(Genre.JAZZ, vectors(0.0)).offers) == 1
     eves = parts.scatter(circle.url("eve"))
     assert [decline.reason for decline in eves.ask(Genre.JAZZ, vectors(0.0)).declines] == ["busy"]
+
+
+def test_a_correlation_id_cannot_write_into_the_workers_terminal(
+    circle: Circle,
+    parts: Parts,
+    make_provider: MakeProvider,
+    publish: Publish,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is the asker's own text: it is logged on one line, without what a terminal would obey."""
+    caplog.set_level(logging.INFO, logger="dnai.broker.consumer")
+    worker = parts.worker(circle.url("bob"), make_provider("bob", {Genre.JAZZ: 1.0}))
+    request = Request(genre=Genre.JAZZ, vectors={"test26": [0.0] * 26})
+    publish("eve", request, exchange=REQUESTS, correlation_id="\x1b[2J\nWARNING made up", reply_to="eve.q")
+    eventually(lambda: worker.answered == 1, "the answer")
+    [line] = [line for line in caplog.messages if line.startswith("request ")]
+    assert line.startswith("request [2J WARNING made up of eve for jazz: distance")
+
+
+def _waiting(channel: Any, queue: str) -> int:
+    return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+def test_a_request_that_has_expired_is_not_answered(
+    circle: Circle, parts: Parts, make_provider: MakeProvider, publish: Publish, eventually: Eventually
+) -> None:
+    """A worker with its hands full never sees a request whose asker has stopped to wait."""
+    release = threading.Event()
+    provider = make_provider("bob", {Genre.JAZZ: 1.0})
+    plain_answer = provider.answer
+
+    def slow_answer(request: Request, **about: Any) -> Any:
+        assert release.wait(30), "waited 30 s for the requests to be published"
+        return plain_answer(request, **about)
+
+    provider.answer = slow_answer  # type: ignore[method-assign]
+    worker = parts.worker(circle.url("bob"), provider)
+    request = Request(genre=Genre.JAZZ, vectors={"test26": [0.0] * 26})
+    proper: dict[str, Any] = {"exchange": REQUESTS, "reply_to": "eve.q"}
+    for number in range(WINDOW):
+        publish("eve", request, correlation_id=f"{number:016}", **proper)
+    watch = parts.channel(circle.url("eve"))
+    watch.queue_declare("eve.watch", exclusive=True)
+    watch.queue_bind("eve.watch", REQUESTS)
+    for number in range(20):
+        publish("eve", request, correlation_id=f"old-{number:016}", expiration="200", **proper)
+    assert _waiting(watch, "eve.watch") == 20
+    eventually(lambda: _waiting(watch, "eve.watch") == 0, "the requests in a queue like the worker's to expire")
+    publish("eve", request, correlation_id="new-0000000000000", **proper)
+    release.set()
+    eventually(lambda: worker.answered > WINDOW, "the request behind those that expired to be answered")
+    assert worker.answered == WINDOW + 1
 
 
 def test_a_worker_that_falls_behind_loses_the_oldest_requests(
