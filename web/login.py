@@ -34,30 +34,39 @@ class GuessLimiter:
     _all: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def wait_s(self, address: str) -> float:
-        """Return how many seconds `address` must wait before it may guess again; 0 when it may now."""
-        with self._lock:
-            now = self.clock()
-            own = self._by_address.get(address, deque())
-            return max(_wait(own, GUESSES, now), _wait(self._all, ALL_GUESSES, now))
+    def guess(self, address: str) -> float:
+        """Return how many seconds `address` must wait before it may guess; 0 when it may now.
 
-    def wrong(self, address: str) -> None:
-        """Note a wrong password."""
+        Then the guess counts as a wrong one, until `right` is called: many at the same moment are many.
+        """
         with self._lock:
-            now = self.clock()
-            own = self._by_address.setdefault(address, deque(maxlen=GUESSES))
-            self._by_address.move_to_end(address)
-            own.append(now)
-            self._all.append(now)
-            if len(self._all) > ALL_GUESSES:
-                self._all.popleft()
-            if len(self._by_address) > _MAX_ADDRESSES:
-                self._by_address.popitem(last=False)
+            wait_s = self._wait_s(address)
+            if wait_s == 0:
+                self._count(address)
+            return wait_s
 
     def right(self, address: str) -> None:
-        """Forget the wrong passwords of `address`."""
+        """Forget the guesses of `address`: the latest was the password."""
         with self._lock:
             self._by_address.pop(address, None)
+            if self._all:
+                self._all.pop()
+
+    def _wait_s(self, address: str) -> float:
+        now = self.clock()
+        own = self._by_address.get(address, deque())
+        return max(_wait(own, GUESSES, now), _wait(self._all, ALL_GUESSES, now))
+
+    def _count(self, address: str) -> None:
+        now = self.clock()
+        own = self._by_address.setdefault(address, deque(maxlen=GUESSES))
+        self._by_address.move_to_end(address)
+        own.append(now)
+        self._all.append(now)
+        if len(self._all) > ALL_GUESSES:
+            self._all.popleft()
+        if len(self._by_address) > _MAX_ADDRESSES:
+            self._by_address.popitem(last=False)
 
 
 def _wait(guesses: deque[float], limit: int, now: float) -> float:
@@ -80,14 +89,13 @@ def login_blueprint(password: str, *, limiter: GuessLimiter) -> Blueprint:
 
     def check() -> ResponseReturnValue:
         address = request.remote_addr or "unknown"
-        wait_s = limiter.wait_s(address)
+        wait_s = limiter.guess(address)
         if wait_s > 0:
             page = _login_page(f"Too many wrong passwords. Try again in {wait_s:.0f} seconds.")
             page.status_code = HTTPStatus.TOO_MANY_REQUESTS
             page.headers["Retry-After"] = str(max(1, round(wait_s)))
             return page
         if not _same(request.form.get("password", ""), password):
-            limiter.wrong(address)
             page = _login_page("That is not the password.")
             page.status_code = HTTPStatus.UNAUTHORIZED
             return page
