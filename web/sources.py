@@ -7,7 +7,6 @@ import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from dnai.errors import PeerRefusedError
@@ -81,7 +80,7 @@ class LocalSource:
 def _opened_as_catalogued(track: Track) -> Iterator[BinaryIO]:
     """Open the file of `track`, provided that it is still a regular file of the catalogued size."""
     try:
-        file = Path(track.path).open("rb")  # noqa: SIM115 - closed below, whatever happens
+        file = open(track.path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed below, whatever happens
     except OSError as error:
         raise PeerRefusedError(f"the file of {track.title!r} cannot be read any more: {error.strerror}") from error
     with file:
@@ -89,6 +88,11 @@ def _opened_as_catalogued(track: Track) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(status.st_mode) or status.st_size != track.size_bytes:
             raise PeerRefusedError(f"the file of {track.title!r} has changed since it was catalogued: scan again")
         yield file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting: a pipe that took its place would hold the reader up until somebody writes."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _entry(track_id: str, track: Track, distance: float) -> PlaylistEntry:

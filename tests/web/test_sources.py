@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from dnai.errors import PeerRefusedError
@@ -38,8 +40,8 @@ def test_reading_gives_exactly_the_bytes_asked_for_in_pieces(make_track: MakeTra
 
 
 def test_a_file_that_is_gone_or_changed_is_not_played(make_track: MakeTrack) -> None:
-    """Deleted, made longer or replaced by a folder: said in words, with no path in them."""
-    for change in ("delete", "grow", "replace"):
+    """Deleted, made longer, replaced by a folder or a pipe: said in words at once, with no path in them."""
+    for change in ("delete", "grow", "replace", "pipe"):
         track = make_track(f"Track to {change}")
         source = LocalSource([(track, 0.0)])
         track.path.unlink()
@@ -47,6 +49,8 @@ def test_a_file_that_is_gone_or_changed_is_not_played(make_track: MakeTrack) -> 
             track.path.write_bytes(b"x" * (track.size_bytes + 1))
         if change == "replace":
             track.path.mkdir()
+        if change == "pipe":
+            os.mkfifo(track.path)
         with pytest.raises(PeerRefusedError, match=f"Track to {change}") as caught:
             list(source.read(source.playlist.entries[0].track_id, 0, 10))
         assert str(track.path.parent) not in str(caught.value)
