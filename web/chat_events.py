@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from dnai.chatbot.dialogue import Dialogue
 from flask import request
 from flask_socketio import SocketIO
 
+from dnai.chatbot.dialogue import Dialogue
 from dnai.errors import ProtocolError, UsageError
 from dnai.text import clean_text
 from web import wording
@@ -139,7 +139,7 @@ class ChatEvents:
             return
         if not tab.history:
             tab.history.append(Line("bot", GREETING))
-        history = [{"kind": line.kind, "text": line.text} for line in tab.history]
+        history = [{"kind": line.kind, "text": line.text} for line in tuple(tab.history)]
         self._socketio.emit("welcome", {"tab": tab.tab_id, "is_new": is_new, "history": history}, to=tab.sid)
         self._socketio.emit("status", sent(self._status()), to=tab.sid)
         if is_new:

@@ -116,6 +116,7 @@ class Visit:
         self._on_air: OnAir | None = None
         self._search: Search | None = None
         self._failing: set[str] = set()
+        self._closed = False
         self._former: deque[str] = deque(maxlen=FORMER_STREAMS)
 
     def say(self, text: str) -> None:
@@ -196,7 +197,8 @@ class Visit:
             self._page.playlist(self._shown(self._on_air, begin=False))
 
     def close(self) -> None:
-        """End what plays."""
+        """End what plays, and what a search that is under way would play; called by any thread."""
+        self._closed = True
         self._stop_stream()
 
     def _play(self, reply: Reply) -> None:
@@ -266,9 +268,12 @@ class Visit:
         self._stop_stream()
         stream = self._streams.open(source, tab_id=self._tab_id, on_failure=self._report)
         first = source.playlist.entries[0].track_id
-        self._on_air = OnAir(stream=stream, target=target, offer=offer, track_id=first)
+        self._on_air = on_air = OnAir(stream=stream, target=target, offer=offer, track_id=first)
         self._failing.clear()
-        self._page.playlist(self._shown(self._on_air, begin=True))
+        if self._closed:  # while the provider was asked
+            self._stop_stream()
+            return
+        self._page.playlist(self._shown(on_air, begin=True))
 
     def _shown(self, on_air: OnAir, *, begin: bool) -> PlaylistShown:
         playlist = on_air.stream.source.playlist
@@ -327,10 +332,10 @@ class Visit:
             self._page.circle(circle_shown(search.succession, search.target))
 
     def _stop_stream(self) -> None:
-        if self._on_air is not None:
-            self._former.append(self._on_air.stream.stream_id)
-            self._streams.close(self._on_air.stream)
-            self._on_air = None
+        on_air, self._on_air = self._on_air, None
+        if on_air is not None:
+            self._former.append(on_air.stream.stream_id)
+            self._streams.close(on_air.stream)
 
     def _playing(self, on_air: OnAir) -> Playing | None:
         entry = on_air.entry

@@ -36,10 +36,13 @@ class LoopThread:
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start `coroutine` on the loop; raises `UsageError` after `close`."""
-        if self._closed:
-            coroutine.close()
-            raise UsageError("the client of this session is closed")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            if not self._closed:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError as error:  # closed by another thread at this very moment
+            logger.debug("too late for %s: %s", coroutine, error)
+        coroutine.close()
+        raise UsageError("the client of this session is closed")
 
     def wait(self, future: concurrent.futures.Future[T], *, timeout_s: float, waiting_for: str) -> T:
         """Return the result of what was submitted.

@@ -13,7 +13,7 @@ from dnai.recommend.gather import GatherResult
 from dnai.tracks import Track
 from tests.web.conftest import MakeListener, MakeTrack, Scripted, made_offer, made_result
 from web.payloads import CircleShown, Command, Failed, More, Now, PlaylistShown
-from web.sources import LocalSource
+from web.sources import LocalSource, PlaylistSource
 from web.streams import Streams
 from web.visit import SESSION_IDLE_S, Visit
 
@@ -277,3 +277,21 @@ def test_closing_ends_what_plays(make_scene: MakeScene) -> None:
     scene.visit.say("play some jazz from my peers")
     scene.visit.close()
     assert len(scene.streams) == 0
+
+
+def test_a_tab_that_is_dropped_while_a_provider_is_asked_keeps_no_stream(
+    make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that was being opened is closed again, and the page that has gone is told nothing."""
+    scene = make_scene(made_result(ANNA))
+    opened = scene.scripted.open
+
+    def open_and_leave(host: str, port: int, ticket: str) -> PlaylistSource:
+        scene.visit.close()
+        return opened(host, port, ticket)
+
+    monkeypatch.setattr(scene.scripted, "open", open_and_leave)
+    scene.visit.say("play some jazz from my peers")
+    assert len(scene.scripted.opened) == 1
+    assert len(scene.streams) == 0
+    assert scene.page.playlists == []
