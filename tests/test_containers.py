@@ -130,14 +130,24 @@ def test_env_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["nowhere", "."], "no folder nowhere"), (["."], "give two folders")]
+    ("arguments", "message"),
+    [(["nowhere", "."], "no folder nowhere"), (["."], "give two folders"), (["it's", "."], "cannot mount")],
 )
 def test_env_file_needs_two_folders(tmp_path: Path, arguments: list[str], message: str) -> None:
-    """A folder that is missing, or not given, is told, and nothing is written."""
+    """A folder that is missing, not given, or of a name that compose cannot take, is told, and nothing is written."""
+    (tmp_path / "it's").mkdir()
     done = make_env(tmp_path, *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert not (tmp_path / ".env").exists()
+
+
+def test_env_file_can_be_made_before_the_folders_are_known(tmp_path: Path) -> None:
+    """Without folders there are secrets and two empty places, which compose refuses to start with."""
+    done = make_env(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "MUSIC_ANNA and MUSIC_BEN" in done.stdout
+    assert {"MUSIC_ANNA=", "MUSIC_BEN="} <= set((tmp_path / ".env").read_text(encoding="utf-8").splitlines())
 
 
 def test_env_file_is_not_in_the_repository() -> None:
