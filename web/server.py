@@ -213,8 +213,9 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self.method_queue.defer(self._end_idle)
 
     def _end_idle(self) -> None:
-        """Close the connections on which nothing is under way."""
-        self.murder_keepalived(force=True)
-        for connection in self.pending_conns:
+        """Let the connections on which nothing is under way run out now.
+
+        The loop itself closes them, after it has seen to all that it was just woken for.
+        """
+        for connection in (*self.keepalived_conns, *self.pending_conns):
             connection.timeout = 0.0
-        self.murder_pending()

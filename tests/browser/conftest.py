@@ -164,15 +164,19 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_web(data_dir: Path) -> Iterator[Callable[..., WebApp]]:
-    """Starts web apps, and ends them after the test."""
+    """Starts web apps, and ends them after the test; none may have come upon anything unforeseen."""
+    apps: list[WebApp] = []
     with contextlib.ExitStack() as stack:
 
         def start(*options: str, environ: Mapping[str, str] | None = None) -> WebApp:
             app = WebApp(data_dir, *options, environ=environ)
+            apps.append(app)
             stack.callback(app.stop)
             return app
 
         yield start
+    for app in apps:
+        assert "Traceback" not in app.log, app.log
 
 
 @pytest.fixture

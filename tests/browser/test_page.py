@@ -178,11 +178,12 @@ def test_a_lost_connection_keeps_the_conversation(start_web: StartWeb, visit: Vi
     page.page.wait_for_function("() => document.querySelectorAll('#log .line').length >= 3")
     before = page.lines()
     page.page.context.set_offline(True)
-    page.page.evaluate("document.dispatchEvent(new Event('offline'))")
+    page.page.locator("#status-text", has_text="The app").wait_for(timeout=15_000)
     page.page.context.set_offline(False)
     page.say("hello")
     page.page.wait_for_function(f"() => document.querySelectorAll('#log .line').length >= {len(before) + 2}")
     assert page.lines()[: len(before)] == before
+    assert sum("/socket.io/" in asked for asked in page.requested) >= 2, "the line never broke"
 
 
 def test_a_browser_that_wants_a_click_first_gets_a_hint(
