@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -26,6 +25,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from dnai.broker.dropped import DropLog
 from dnai.broker.envelope import envelope, open_envelope, sender, text_of
 from dnai.broker.link import Link
+from dnai.broker.pending import PendingCalls
 from dnai.broker.topology import (
     OFFERS,
     PRESENCE,
@@ -98,8 +98,7 @@ class Scatter:
         self._who_is_complete_at = 0.0
         self._timer: tuple[int, float] | None = None
         self._in_the_air: dict[str, Future[GatherResult]] = {}
-        self._open: set[Future[Any]] = set()
-        self._lock = threading.Lock()
+        self._pending = PendingCalls()
 
     def __enter__(self) -> Scatter:
         self.start()
@@ -200,45 +199,25 @@ class Scatter:
 
     def on_lost(self, error: BrokerError) -> None:
         """Let every request in the air fail (called by the link)."""
-        with self._lock:
-            futures, self._open = self._open, set()
         self._in_the_air.clear()
-        for future in futures:
-            if not future.done():
-                future.set_exception(BrokerClosedError(f"the request was given up: {error}"))
+        self._pending.fail_all(BrokerClosedError(f"the request was given up: {error}"))
 
     def on_leaving(self, channel: BlockingChannel) -> None:
         """Nothing is to be said at the end (called by the link)."""
 
     def _hand_in(self, future: Future[Any], work: Callable[[], None]) -> None:
-        future.set_running_or_notify_cancel()
-        with self._lock:
-            self._open.add(future)
+        self._pending.add(future)
         try:
             self._link.call(work)
         except BrokerError as error:
-            self._finish(future, error=error)
+            self._pending.fail(future, error)
 
     def _wait(self, future: Future[_T], expected_s: float) -> _T:
         try:
             return future.result(timeout=expected_s + _PATIENCE_S)
         except TimeoutError as error:
-            self._forget(future)
+            self._pending.forget(future)
             raise BrokerClosedError(f"no connection to RabbitMQ at {self._place} worth the name: no answer") from error
-
-    def _forget(self, future: Future[Any]) -> bool:
-        with self._lock:
-            known = future in self._open
-            self._open.discard(future)
-        return known
-
-    def _finish(self, future: Future[Any], *, result: object = None, error: DnaiError | None = None) -> None:
-        if not self._forget(future):
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
 
     def _publish_request(
         self, future: Future[GatherResult], genre: Genre, vectors: Mapping[str, NDArray[np.float32]]
@@ -246,7 +225,7 @@ class Scatter:
         try:
             outgoing = self._requester.open(genre, vectors)
         except DnaiError as error:
-            self._finish(future, error=error)
+            self._pending.fail(future, error)
             return
         self._in_the_air[outgoing.correlation_id] = future
         properties = envelope(
@@ -264,7 +243,7 @@ class Scatter:
         if wait_s > 0:
             self._connection.call_later(wait_s, lambda: self._tell_who(future))
         else:
-            self._finish(future, result=tuple(self._requester.present()))
+            self._pending.succeed(future, tuple(self._requester.present()))
 
     def _on_message(self, _channel: BlockingChannel, _method: object, properties: BasicProperties, body: bytes) -> None:
         correlation_id = text_of(properties.correlation_id)
@@ -301,7 +280,7 @@ class Scatter:
             future = self._in_the_air.pop(result.correlation_id, None)
             _log_result(result)
             if future is not None:
-                self._finish(future, result=result)
+                self._pending.succeed(future, result)
         deadline = self._requester.next_deadline()
         if deadline is not None and (self._timer is None or deadline < self._timer[1]):
             if self._timer is not None:
