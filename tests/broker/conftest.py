@@ -56,7 +56,7 @@ def make_provider() -> MakeProvider:
             model_id="test-model",
             issue_ticket=options.get("issue_ticket", issue),
             host="127.0.0.1",
-            port=7711,
+            port=options.get("port", 7711),
             limit=options.get("limit", RequestLimit(burst=100_000, per_s=100_000)),
         )
         rows = [(genre, value) for genre, value in at.items() for _ in range(tracks)]
