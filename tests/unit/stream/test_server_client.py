@@ -7,7 +7,6 @@ import concurrent.futures
 import logging
 import os
 import socket
-import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -326,10 +325,8 @@ def test_nobody_listens_there(client: PeerClient) -> None:
     """A provider that is gone is unreachable at once, with its address."""
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-    started = time.monotonic()
     with pytest.raises(PeerUnreachableError, match=rf"127\.0\.0\.1:{port}: nothing listens there"):
         client.open(LOOPBACK, port, "t" * 32)
-    assert time.monotonic() - started < 1.0
 
 
 def test_port_in_use() -> None:
@@ -383,9 +380,9 @@ def test_stop_while_pieces_are_on_their_way(make_peer: Callable[..., Any], make_
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         readers = [pool.submit(read_on) for _ in range(3)]
         running.wait(5)
-        started = time.monotonic()
+        serving = peer.server._running._thread
         peer.server.stop()
-        assert time.monotonic() - started < 1.0
+        assert not serving.is_alive()
         for reader in readers:
             reader.result(10)
     client.close()
@@ -420,9 +417,9 @@ def test_stop_with_a_listener_that_takes_nothing(
     time.sleep(0.2)  # lets the server get as far as it will; what is looked at below is a bound
     [live] = peer.server._running._service._live.values()
     assert live.connection._queued_bytes < 4 * 262_144
-    started = time.monotonic()
+    serving = peer.server._running._thread
     peer.server.stop()
-    assert time.monotonic() - started < 1.0
+    assert not serving.is_alive()
     done.set()
     thread.join(5)
 
@@ -436,10 +433,9 @@ def test_client_closes_in_time_and_leaves_no_thread(
     session = client.open(LOOPBACK, peer.port, peer.ticket())
     reading = session.read(session.playlist.entries[0].track_id, 0, 60_000_000)
     next(reading)
-    started = time.monotonic()
     client.close()
     client.close()
-    assert time.monotonic() - started < 2.0
+    assert not client._loop._thread.is_alive()
     with pytest.raises((PeerBrokeOffError, UsageError)):
         list(reading)
     with pytest.raises(UsageError):
@@ -478,18 +474,15 @@ def test_nothing_secret_is_said(
 def test_a_small_call_does_not_wait_for_an_acknowledgement_of_tcp(
     make_peer: Callable[..., Any], make_track: Callable[..., Track], listen_to: Callable[..., PeerSession]
 ) -> None:
-    """A small call takes milliseconds, not the 44 of a delayed acknowledgement."""
+    """Both ends send small packets at once: else a small call takes the 44 ms of a delayed acknowledgement."""
     peer = make_peer(make_track())
     session = listen_to(peer)
-    track_id = session.playlist.entries[0].track_id
-    times = []
-    for _ in range(50):
-        started = time.perf_counter()
-        list(session.read(track_id, 0, 5))
-        times.append(time.perf_counter() - started)
+    assert len(b"".join(session.read(session.playlist.entries[0].track_id, 0, 5))) == 5
     [transport] = peer.server._running._doors._open
-    assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    assert statistics.quantiles(times)[0] < 0.035  # the quicker ones: other programs may be at work
+    websocket = session._connection._meter.socket
+    assert websocket is not None
+    for end in (transport, websocket):
+        assert end.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_many_sessions_of_one_user(
