@@ -5,79 +5,27 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from dnai.chatbot.dialogue import Conversation
 from dnai.chatbot.intents import Intent, Playing, Reply, Situation, Source
 from dnai.errors import BrokerError, DnaiError, PeerRefusedError, StreamError
 from dnai.recommend.gather import ReceivedOffer
-from dnai.tracks import PlaylistEntry
 from web import wording
 from web.listener import Listener, Search, Target, Turn
-from web.payloads import CircleShown, Command, Failed, More, Now, PlaylistShown, circle_shown, playlist_shown
+from web.payloads import Command, Failed, More, Now, PlaylistShown, circle_shown, playlist_shown
 from web.sources import PlaylistSource
+from web.stage import COMMANDS, OnAir, Page
 from web.streams import Stream, Streams
 
 logger = logging.getLogger(__name__)
 
-MEDIA_ERR_DECODE = 3
-MEDIA_ERR_SRC_NOT_SUPPORTED = 4
+MEDIA_ERR_NETWORK = 2
+"""The browser's code for a connection to us that broke while a track was coming."""
 
 SESSION_IDLE_S = 20 * 60.0
 """After this long without a byte, a refusal means that the provider has ended the session (it does so after 30 min)."""
 
 FORMER_STREAMS = 20
-
-COMMANDS = {
-    Intent.NEXT: "next",
-    Intent.PREVIOUS: "previous",
-    Intent.RESTART: "restart",
-    Intent.PAUSE: "pause",
-    Intent.RESUME: "resume",
-    Intent.STOP: "stop",
-    Intent.VOLUME_UP: "volume_up",
-    Intent.VOLUME_DOWN: "volume_down",
-    Intent.MUTE: "mute",
-    Intent.UNMUTE: "unmute",
-}
-
-
-class Page(Protocol):
-    """The tab's page, as far as a visit needs it; what is said to a page that is gone is lost."""
-
-    def line(self, kind: str, text: str) -> None:
-        """Add a line to the chat."""
-
-    def circle(self, shown: CircleShown) -> None:
-        """Show who offered what."""
-
-    def playlist(self, shown: PlaylistShown) -> None:
-        """Hand the player a playlist."""
-
-    def command(self, command: Command) -> None:
-        """Let the player do something."""
-
-
-@dataclass
-class OnAir:
-    """What the tab plays: a stream, for a target, from a provider or (offer None) the own collection."""
-
-    stream: Stream
-    target: Target
-    offer: ReceivedOffer | None
-    track_id: str
-    paused: bool = False
-
-    @property
-    def entry(self) -> PlaylistEntry | None:
-        """The track that plays."""
-        return self.stream.source.playlist.entry(self.track_id)
-
-    @property
-    def whose(self) -> str | None:
-        """The provider's name, None for the own collection."""
-        return self.offer.name if self.offer else None
 
 
 class Visit:
@@ -116,6 +64,7 @@ class Visit:
         self._on_air: OnAir | None = None
         self._search: Search | None = None
         self._failing: set[str] = set()
+        self._retried: set[str] = set()
         self._closed = False
         self._former: deque[str] = deque(maxlen=FORMER_STREAMS)
 
@@ -177,6 +126,10 @@ class Visit:
             return
         entry = on_air.stream.source.playlist.entry(failed.track)
         if entry is None or failed.track in self._failing or failed.track != on_air.track_id:
+            return
+        if failed.code == MEDIA_ERR_NETWORK and failed.track not in self._retried:
+            self._retried.add(failed.track)
+            self._page.command(Command(do="retry", track=failed.track))
             return
         self._page.line("trouble", wording.cannot_decode(entry.title, entry.audio_type.value))
         self._skip(on_air, failed.track)
@@ -270,6 +223,7 @@ class Visit:
         first = source.playlist.entries[0].track_id
         self._on_air = on_air = OnAir(stream=stream, target=target, offer=offer, track_id=first)
         self._failing.clear()
+        self._retried.clear()
         if self._closed:  # while the provider was asked
             self._stop_stream()
             return

@@ -209,6 +209,16 @@ def test_a_track_the_browser_cannot_decode_is_skipped(make_scene: MakeScene) -> 
     assert scene.page.commands[-1].do == "skip"
 
 
+def test_a_track_whose_connection_broke_is_fetched_once_more(make_scene: MakeScene) -> None:
+    """A network error between browser and app is no fault of the file: one more try, then the next track."""
+    scene = make_scene(made_result(ANNA))
+    scene.visit.say("play some jazz from my peers")
+    failed = Failed(stream=scene.playlist.stream, track=scene.playlist.tracks[0].id, code=2)
+    scene.visit.failed(failed)
+    scene.visit.failed(failed)
+    assert [command.do for command in scene.page.commands] == ["retry", "skip"]
+
+
 def test_own_music_ends_without_asking_anybody(make_scene: MakeScene, make_track: MakeTrack) -> None:
     """At the end of the own playlist nobody is asked, and the player stops."""
     scene = make_scene(own=(make_track("Mine"),))

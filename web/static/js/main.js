@@ -33,6 +33,7 @@ const commands = {
   volume_down: () => player.louder(-10),
   mute: () => player.mute(true),
   unmute: () => player.mute(false),
+  retry: ({ track }) => player.retry(track),
   skip: ({ track }) => player.skip(track),
   finish: () => player.finish(),
   clear: () => {

@@ -104,6 +104,15 @@ export class Player {
     else this.jump(this.index - 1);
   }
 
+  /** Fetch a track anew from where it broke. */
+  retry(trackId) {
+    if (this.track?.id !== trackId) return;
+    const position = this.audio.currentTime;
+    this.audio.addEventListener("loadedmetadata", () => this.seekTo(position), { once: true });
+    this.audio.load();
+    if (this.wanted) this.resume();
+  }
+
   /** Leave a track that cannot be had. */
   skip(trackId) {
     if (this.track?.id === trackId) this.next();
