@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +24,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from dnai.config import Address
 from dnai.errors import ConfigurationError, DnaiError
+from web.security import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,6 +36,9 @@ THREADS = 160
 
 STOP_S = 1
 """How long requests may still take after SIGTERM before they are cut, seconds."""
+
+REQUEST_S = 5.0
+"""How long a request may take to arrive, seconds."""
 
 _CLOSE_S = 0.5
 _BACKLOG = 128
@@ -168,17 +173,35 @@ class _Server(BaseApplication):  # type: ignore[misc]
 class _Worker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's thread worker, which on SIGTERM also ends WebSockets and tracks on their way.
 
-    These never end by themselves, and a thread that waits for a browser would hold the process up.
+    These never end by themselves, and a thread that waits for a browser would hold the process up. A
+    request that does not come in time is cut: some hundreds of them, half sent, would take all threads.
     """
 
     def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*arguments)
         self._serving: set[Any] = set()
+        self._due: dict[Any, float] = {}
         self._serving_lock = threading.Lock()
 
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's own
         with self._noted(conn):
             return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:  # noqa: ANN401 - gunicorn's own
+        if req.method in SAFE_METHODS:  # others have a body, which may be as long in coming
+            with self._serving_lock:
+                self._due.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def notify(self) -> None:
+        """Cut what is overdue; gunicorn calls this once a second."""
+        super().notify()
+        now = time.monotonic()
+        with self._serving_lock:
+            overdue = [conn for conn, due in self._due.items() if due < now]
+        for conn in overdue:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - gunicorn's own
         if self.alive:
@@ -193,11 +216,13 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     def _noted(self, conn: Any) -> Iterator[None]:  # noqa: ANN401 - gunicorn's own
         with self._serving_lock:
             self._serving.add(conn)
+            self._due[conn] = time.monotonic() + REQUEST_S
         try:
             yield
         finally:
             with self._serving_lock:
                 self._serving.discard(conn)
+                self._due.pop(conn, None)
 
     def _end_everything(self) -> None:
         served = self.app.served

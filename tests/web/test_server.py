@@ -23,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.web_process import WebApp
 from web.login import GUESSES
 from web.payloads import MAX_MESSAGE_CHARS
+from web.server import REQUEST_S
 
 StartWeb = Callable[..., WebApp]
 NEW = object()
@@ -242,6 +243,35 @@ def test_the_app_ends_in_two_seconds_with_pages_and_streams_open(dial: Dial, sta
         began = time.monotonic()
         assert app.stop() == 0
         assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "GET / HTTP/1.1\r\nHost: 127",
+        "POST /login HTTP/1.1\r\nHost: {place}\r\nOrigin: http://{place}\r\nContent-Length: 50\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\npass",
+    ],
+)
+def test_a_request_that_does_not_come_is_cut(guarded: str, part: str) -> None:
+    """Strangers who send half a request cannot hold the threads that pages need; a page that waits is not cut."""
+    place = urlsplit(guarded)
+    address = (place.hostname or "", place.port or 0)
+    with socket.create_connection(address, timeout=20) as half, httpx.Client() as kept:
+        assert kept.get(f"{guarded}/health").status_code == 200
+        half.sendall(part.format(place=place.netloc).encode())
+        while half.recv(4096):
+            pass
+        assert kept.get(f"{guarded}/health").status_code == 200
+
+
+def test_a_page_that_says_nothing_is_not_cut(dial: Dial, shared: str) -> None:
+    """The time limit is for requests: a WebSocket that was opened may be silent for longer."""
+    line = dial(shared)
+    line.await_event("welcome")
+    time.sleep(REQUEST_S + 2)  # what is shown is that nothing happens meanwhile
+    line.emit("say", {"text": "help"})
+    assert line.await_event("line")["kind"] == "bot"
 
 
 def test_a_page_is_greeted_and_answered(dial: Dial, shared: str) -> None:
