@@ -22,8 +22,8 @@ from dnai.library.collection import LiveCollection
 from dnai.recommend.gather import GatherResult, ReceivedOffer
 from dnai.stream.client import PeerClient
 from dnai.tracks import Playlist, PlaylistEntry
-from web.peers import address_rule
 from web.listener import Listener, Target
+from web.peers import address_rule
 from web.succession import PassedOver
 
 _READY_TO_PLAY = frozenset({Intent.PLAY, Intent.ASK_SOURCE})
