@@ -118,9 +118,9 @@ class Worker:
                 port=address.port,
             )
             provider.shelf = self._shelf
-            with OfferConsumer(self._url, ca_file=self._settings.broker_ca, provider=provider):
+            with OfferConsumer(self._url, ca_file=self._settings.broker_ca, provider=provider) as consumer:
                 self._announce(provider, address)
-                self._keep_current(provider, stop)
+                self._keep_current(provider, consumer, stop)
 
     def _announce(self, provider: Provider, address: Address) -> None:
         counts = ", ".join(f"{genre.spoken} {count}" for genre, count in provider.shelf.counts().items())
@@ -129,7 +129,7 @@ class Worker:
             f"at {address}, feature space {self._model.space_id}"
         )
 
-    def _keep_current(self, provider: Provider, stop: threading.Event) -> None:
+    def _keep_current(self, provider: Provider, consumer: OfferConsumer, stop: threading.Event) -> None:
         """Follow the catalogue until it is time to stop."""
         while not stop.wait(_POLL_S):
             self._scans.step()
@@ -138,6 +138,7 @@ class Worker:
                 provider.shelf = self._shelf = _make_shelf(collection, self._model)
                 if len(collection) != len(self._shown):
                     _logger.info("now sharing %d tracks", len(collection))
+                    consumer.announce()
                 self._shown = collection
 
 
