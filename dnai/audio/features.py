@@ -7,9 +7,14 @@ the result (see ``tests/unit/audio/test_features.py``).
 
 from __future__ import annotations
 
+import fcntl
+import logging
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import librosa
@@ -18,6 +23,8 @@ from numpy.typing import NDArray
 
 from dnai.audio.decode import SAMPLE_RATE
 from dnai.errors import UnusableAudioError
+
+_log = logging.getLogger(__name__)
 
 N_FFT: Final = 2048
 HOP_LENGTH: Final = 512
@@ -97,5 +104,27 @@ def _expected_warnings() -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """Analyse a second of noise, so that what is compiled on first use is compiled; up to half a minute once."""
-    extract_features(np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32))
+    """Analyse a second of noise, so that what is compiled on first use is compiled; up to half a minute once.
+
+    Only one process of a user does so at a time: Numba's cache does not survive two that fill it at
+    once, and one of them may crash. The others then load what the first has compiled.
+    """
+    with _alone():
+        extract_features(np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for other processes of this user; without a place for the lock, go on."""
+    path = Path(tempfile.gettempdir(), f"dnai-warm-up-{os.getuid()}.lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        _log.info("no lock at %s (%s)", path, error.strerror)
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
