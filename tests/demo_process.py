@@ -24,6 +24,7 @@ class DemoProcess:
         self.demo_dir = demo_dir
         self._errors = demo_dir.parent / f"{demo_dir.name}.stderr"
         command = [sys.executable, "-P", "-m", "dnai.cli", "demo", "--demo-dir", str(demo_dir), *arguments]
+        self.started_at = time.time()
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 command,

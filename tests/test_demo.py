@@ -134,12 +134,29 @@ def test_sigterm_ends_everything(demo: DemoProcess) -> None:
 
 
 def test_the_second_run_analyses_nothing_anew(demo: DemoProcess, later_demo: DemoProcess) -> None:
-    """The catalogues of the run before are used: each scan finds all it knows, and says so. Ctrl-C ends it."""
+    """The catalogues of the run before are used, and proposals and collections are the same. Ctrl-C ends it."""
+    scans = list((demo.demo_dir / "logs").glob("scan-*.log"))
+    assert len(scans) == 3
     assert later_demo.end(signal.SIGINT) == 0
-    said = [path.read_text(encoding="utf-8") for path in (later_demo.demo_dir / "logs").glob("scan-*.log")]
-    assert len(said) == 3
-    assert all(text.startswith("0 analysed, ") for text in said), said
+    started_at = later_demo.started_at
+    assert all(path.stat().st_mtime < started_at or path.read_text().startswith("0 analysed, ") for path in scans)
+    assert "looking for new music: 4 of 4 tracks are known" in later_demo.told
     assert "analysing music" not in later_demo.told
+    assert later_demo.proposals == demo.proposals
+
+
+def test_a_new_file_is_found_by_the_next_run(demo_dir: Path, folders: list[Path], before: object) -> None:
+    """Only what is new in a folder is analysed: one track of two."""
+    folder = folders[1]
+    new = tag(write_sound(folder / "new.mp3", music(seed=9)), {"title": "New", "genre": "Heavy Metal"})
+    try:
+        with DemoProcess(*arguments(folders), demo_dir=demo_dir) as demo:
+            demo.await_ready(timeout_s=READY_S)
+        assert "Heavy: 2 tracks (metal 2)" in demo.told
+        scan = next((demo_dir / "logs").glob("scan-heavy-*.log"))
+        assert "1 analysed, 1 unchanged, 0 failed, 0 dropped" in scan.read_text(encoding="utf-8")
+    finally:
+        new.unlink()
 
 
 def test_a_process_that_ends_by_itself_ends_the_demo(later_demo: DemoProcess) -> None:

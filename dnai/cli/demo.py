@@ -28,7 +28,7 @@ from dnai.broker.private_node import PrivateNode
 from dnai.broker.scatter import Scatter
 from dnai.chatbot.dialogue import Dialogue
 from dnai.cli import demo_music
-from dnai.cli.demo_circle import Seat, listener_with, make_seat, seats_for_folders, write_settings
+from dnai.cli.demo_circle import Seat, catalogue_path, listener_with, make_seat, seats_for_folders, write_settings
 from dnai.cli.demo_requests import Answered, ask_everything, choose
 from dnai.cli.demo_scans import scan_all
 from dnai.cli.processes import Process, Processes
@@ -274,7 +274,7 @@ def _contents(seat: Seat) -> str:
     """The tracks of a catalogue by genre, and how many files could not be used."""
     if seat.folder is None:
         return "no music of their own"
-    with Catalogue(seat.data_dir / "catalogue.sqlite3") as catalogue:
+    with Catalogue(catalogue_path(seat)) as catalogue:
         tracks = [one.track for one in catalogue.tracks(under=seat.folder)]
         failures = catalogue.failures(under=seat.folder)
     genres = ", ".join(f"{genre.spoken} {count}" for genre, count in Counter(t.genre for t in tracks).most_common())

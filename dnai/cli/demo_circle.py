@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dnai.broker.members import Member, new_member
-from dnai.config import CONFIG_FILE_NAME
+from dnai.config import CONFIG_FILE_NAME, load_settings
 from dnai.errors import UsageError
 from dnai.text import clean_text
 
@@ -83,6 +83,11 @@ def write_settings(seat: Seat, *, broker_url: str) -> None:
     lines = [f"broker = {json.dumps(broker_url)}", f"name = {json.dumps(seat.name, ensure_ascii=False)}"]
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
+
+
+def catalogue_path(seat: Seat) -> Path:
+    """Return the seat's catalogue, which every command that is given its data directory uses."""
+    return load_settings({"data_dir": seat.data_dir}).catalogue_path
 
 
 def _slug(name: str) -> str:

@@ -6,14 +6,15 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from dnai.cli.demo_circle import Seat
+from dnai.cli.demo_circle import Seat, catalogue_path
 from dnai.cli.processes import Process, Processes
+from dnai.library.catalogue import Catalogue, FileStamp
 from dnai.library.scanner import find_sound_files
 
 _POLL_S = 0.25
@@ -35,22 +36,25 @@ class ScanState:
 
 
 def scan_all(seats: Sequence[Seat], processes: Processes, *, show: Callable[[str], None]) -> None:
-    """Scan every seat's folder into its catalogue; `show` is told again and again how far it is, in words.
+    """Scan what is new in the seats' folders; `show` is told again and again how far it is, in words.
+
+    A provider all of whose files are catalogued is left to the scan that its worker begins with.
 
     Raises
     ------
     ProcessEndedError
         When a scan fails; the message ends with what it said.
     """
-    waiting = [(seat, seat.folder) for seat in seats if seat.folder is not None]
-    states = {
-        seat.user: ScanState(seat.name, files=sum(1 for _ in find_sound_files(folder)), done=0, analysed=0)
-        for seat, folder in waiting
-    }
+    found = [(seat, seat.folder, dict(find_sound_files(seat.folder))) for seat in seats if seat.folder is not None]
+    waiting = [(seat, folder) for seat, folder, files in found if not is_catalogued(seat, folder, files)]
+    states = {seat.user: ScanState(seat.name, files=len(files), done=0, analysed=0) for seat, _, files in found}
+    for user in states.keys() - {seat.user for seat, _ in waiting}:
+        states[user] = parse_state(states[user], (), finished=True)
+    show(describe(tuple(states.values()), Estimate(), now=time.monotonic()))
     running: dict[str, Process] = {}
     estimate = Estimate()
     while waiting or running:
-        while waiting and len(running) < (os.cpu_count() or 1):
+        while waiting and len(running) < _at_once(tuple(states.values()), running):
             seat, folder = waiting.pop(0)
             running[seat.user] = processes.start(f"scan-{seat.user}", _command(seat, folder))
         for user, process in list(running.items()):
@@ -61,6 +65,23 @@ def scan_all(seats: Sequence[Seat], processes: Processes, *, show: Callable[[str
         show(describe(tuple(states.values()), estimate, now=time.monotonic()))
         if running:
             time.sleep(_POLL_S)
+
+
+def _at_once(states: Sequence[ScanState], running: Mapping[str, Process]) -> int:
+    """How many scans may run: one alone until it is warm, since what it compiles is for the others, too."""
+    is_warm = any(state.analysed for state in states)
+    return (os.cpu_count() or 1) if is_warm or not running else 1
+
+
+def is_catalogued(seat: Seat, folder: Path, files: Mapping[Path, FileStamp]) -> bool:
+    """Return whether the seat's catalogue has exactly these files of the folder, as they are now."""
+    if not catalogue_path(seat).is_file():
+        return False
+    with Catalogue(catalogue_path(seat)) as catalogue:
+        tracks = [one.track for one in catalogue.tracks(under=folder)]
+        failures = catalogue.failures(under=folder)
+    known = {track.path: FileStamp(track.size_bytes, track.mtime_ns) for track in tracks}
+    return {**known, **{failure.path: failure.stamp for failure in failures}} == files
 
 
 class Estimate:
