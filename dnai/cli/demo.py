@@ -154,8 +154,9 @@ class _Circle:
     def start(self, stack: ExitStack) -> None:
         """Start everything, and tell when it is ready and what to type."""
         _leave_own_circle(self.demo_dir)
-        self._processes = stack.enter_context(Processes(self.demo_dir / "logs"))
         node_ready = self._start_broker(stack)
+        # Ended before the broker, so that the workers can say goodbye.
+        self._processes = stack.enter_context(Processes(self.demo_dir / "logs"))
         self._scan()
         _say("starting the broker, a private RabbitMQ node, and everybody else")
         self._node = node_ready.result()
