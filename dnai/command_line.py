@@ -78,10 +78,13 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
-def run_command(command: click.Command) -> NoReturn:
-    """Run `command` on the program's arguments and exit: 0, 1 when it failed, 2 when the call was wrong."""
+def run_command(command: click.Command, *, name: str | None = None) -> NoReturn:
+    """Run `command` on the program's arguments and exit: 0, 1 when it failed, 2 when the call was wrong.
+
+    `name` is what the program is called in its help; the name of its file if left out.
+    """
     try:
-        command.main(standalone_mode=False)
+        command.main(prog_name=name, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

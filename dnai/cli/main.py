@@ -76,4 +76,4 @@ def dnai_command() -> None:
 
 def main() -> None:
     """Run the `dnai` command on the program's arguments."""
-    run_command(dnai_command)
+    run_command(dnai_command, name="dnai")

@@ -55,16 +55,16 @@ def model() -> GenreModel:
     return GenreModel(PROJECT_DIR / "models" / "librosa26")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """Playwright, once for the whole run."""
+    """Playwright for one module: while it runs, no other test of this thread could run an event loop."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """One Chromium for the whole run."""
+    """One Chromium for the tests of a module."""
     chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
     yield chromium
     chromium.close()
