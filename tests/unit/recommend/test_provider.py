@@ -111,9 +111,7 @@ def test_a_shelf_needs_a_vector_for_each_track() -> None:
         Shelf([made_track("a"), made_track("b")], {SPACE: np.zeros((1, 2), dtype=np.float32)})
 
 
-def test_an_offer_has_the_mean_distance_and_a_ticket_of_its_own(
-    provider: Provider, tickets: Tickets
-) -> None:
+def test_an_offer_has_the_mean_distance_and_a_ticket_of_its_own(provider: Provider, tickets: Tickets) -> None:
     """Distances 5 and 10: the mean is 7.5, over two tracks."""
     offer = provider.answer(request(0, 0), **REPLY, now=0)
     assert offer == Offer(
