@@ -95,7 +95,11 @@ class _Stopping:
 def _stopping_on_signals() -> Iterator[_Stopping]:
     """End in good order on Ctrl-C, SIGTERM and a closed terminal; once: what comes later cannot interrupt the end."""
     stopping = _Stopping()
-    heard = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_heard(number)]
+    heard = [signal.SIGINT, signal.SIGTERM]
+    # Programs under nohup are started deaf to SIGHUP, and stay so; a shell that starts one in the
+    # background makes it deaf to SIGINT, which must end it all the same.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in heard:
@@ -110,11 +114,6 @@ def _stopping_on_signals() -> Iterator[_Stopping]:
         if not stopping.is_normal:
             raise
         click.echo("All of it has ended.", err=True)
-
-
-def _is_heard(number: signal.Signals) -> bool:
-    """Programs under nohup are started deaf to SIGHUP, and stay so."""
-    return signal.getsignal(number) is not signal.SIG_IGN
 
 
 @contextmanager
