@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from benchmarks.analysis import find_songs
 from dnai.broker.members import Member, definitions
@@ -43,6 +44,8 @@ CHROMIUM_OPTIONS = (
 )
 _READY_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 10.0
+_PAUSE_MS = 2500
+"""Between two rounds, since the page asks people who type faster to wait."""
 
 _PLAIN = """async (url) => {
   const audio = new Audio();
@@ -92,12 +95,14 @@ def measure() -> tuple[list[float], list[float]]:
         stack.callback(browser.close)
         page, plain_page = browser.new_page(), browser.new_page()
         page.goto(url)
+        page.locator("#log .line").first.wait_for()
         message = f"play some {track.genre.spoken} from peers"
         ours, plain = [], []
         for _ in range(ROUNDS + 1):
             ours.append(_first_sound_ms(page, message))
             page.evaluate("document.getElementById('audio').pause()")
             plain.append(float(plain_page.evaluate(_PLAIN, plain_url)))
+            page.wait_for_timeout(_PAUSE_MS)
         return ours[1:], plain[1:]
 
 
@@ -105,7 +110,11 @@ def _first_sound_ms(page: Page, message: str) -> float:
     page.evaluate("delete document.getElementById('player').dataset.firstSoundMs")
     page.fill("#say", message)
     page.press("#say", "Enter")
-    page.wait_for_selector("#player[data-first-sound-ms]", timeout=30_000)
+    try:
+        page.wait_for_selector("#player[data-first-sound-ms]", timeout=30_000)
+    except PlaywrightTimeoutError as error:
+        said = page.locator("#log .line-text").all_inner_texts()
+        raise SystemExit(f"no sound in 30 s; the page says: {said[-6:]}") from error
     return float(page.get_attribute("#player", "data-first-sound-ms") or "nan")
 
 
