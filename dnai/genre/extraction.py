@@ -1,0 +1,60 @@
+"""From samples to the raw features that a model was trained on.
+
+A model names its features in words (``feature_definition``). Which way of measuring they are, and
+whether this program knows it, is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnai.audio.features import FEATURE_DEFINITION, extract_features
+from dnai.errors import ModelError
+from dnai.genre.model import GenreModel
+
+
+class Extractor(Protocol):
+    """Measures the raw features of one space."""
+
+    @property
+    def feature_id(self) -> str:
+        """The id of the raw features, as `GenreModel.feature_id` has it."""
+
+    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the raw features, shape ``(d,)``, of mono samples at `dnai.audio.decode.SAMPLE_RATE`, shape ``(n,)``.
+
+        Raises
+        ------
+        UnusableAudioError
+            When nothing can be measured on them.
+        """
+
+
+class LibrosaMeans:
+    """The 26 means of ``librosa26``."""
+
+    def __init__(self, feature_id: str) -> None:
+        self.feature_id = feature_id
+
+    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what `dnai.audio.features.extract_features` measures."""
+        return extract_features(y)
+
+
+def open_extractor(model: GenreModel) -> Extractor:
+    """Return what measures the features that `model` was trained on.
+
+    Raises
+    ------
+    ModelError
+        When this program measures no such features, or the network that they need is not in the model's folder.
+    """
+    if model.feature_definition == FEATURE_DEFINITION:
+        return LibrosaMeans(model.feature_id)
+    raise ModelError(
+        f"the model {model.name} knows {model.feature_definition!r}, which this program does not measure: "
+        "choose another model, or update the program"
+    )
