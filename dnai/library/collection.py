@@ -28,7 +28,7 @@ class Collection:
     def __init__(self, catalogued: Sequence[CataloguedTrack], model: GenreModel) -> None:
         self.tracks: tuple[Track, ...] = tuple(one.track for one in catalogued)
         if catalogued:
-            self.vectors: NDArray[np.float32] = model.standardise(np.array([one.features for one in catalogued]))
+            self.vectors: NDArray[np.float32] = model.vectors(np.array([one.features for one in catalogued]))
         else:
             self.vectors = np.empty((0, model.dimension), dtype=np.float32)
         self._rows = {track.path: row for row, track in enumerate(self.tracks)}

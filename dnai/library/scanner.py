@@ -203,7 +203,7 @@ def analyse_file(path: Path, stamp: FileStamp, model: GenreModel) -> CataloguedT
         raise AudioError("empty: 0 bytes")
     samples = decode(path)
     features = extract_features(samples.y)
-    answer = model.classify(model.standardise(features[np.newaxis]))[0]
+    answer = model.classify(features[np.newaxis])[0]
     tags = read_tags(path)
     track = Track(
         path=path,
@@ -225,7 +225,7 @@ def analyse_file(path: Path, stamp: FileStamp, model: GenreModel) -> CataloguedT
 
 def _reclassified(one: CataloguedTrack, model: GenreModel) -> CataloguedTrack:
     """The same track as another classifier hears it; its file is not read again."""
-    answer = model.classify(model.standardise(one.features[np.newaxis]))[0]
+    answer = model.classify(one.features[np.newaxis])[0]
     genre = one.track.genre if one.track.genre_origin is GenreOrigin.TAG else answer.genre
     track = replace(one.track, genre=genre, model_genre=answer.genre, confidence=answer.confidence)
     return CataloguedTrack(track, one.features, model.model_id)
