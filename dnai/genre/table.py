@@ -1,11 +1,12 @@
-"""The feature table that a model is trained on."""
+"""The feature table that a model is trained on and measured with."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,97 +18,200 @@ from dnai.tracks import Genre
 LABELS: tuple[Genre, ...] = tuple(Genre)
 """The order in which a network answers."""
 
-_NEEDED_COLUMNS = ("track", "label", *FEATURE_NAMES)
+SPACE_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"librosa26": FEATURE_NAMES, "musicnn200": tuple(f"e{i}" for i in range(200))}
+)
+"""The columns that hold the raw features of each feature space."""
+
+KEPT_APART = frozenset({"valid", "test"})
+"""What the column ``split`` says of tracks that others learn without."""
+
+_KNOWN_SPLITS = KEPT_APART | {"train", ""}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureTable:
     """Pieces of tracks with their features; row ``i`` of everything is piece ``i``.
 
-    `features` has shape ``(n, 26)``; `labels` are positions in `LABELS`, shape ``(n,)``; pieces with
-    the same group (an artist, or a track where the artist is unknown) may not be on both sides of a
-    split; `split` is what the table says of the row, ``""`` where it says nothing.
+    `features` has shape ``(n, d)``, the raw features of the space `space`; `labels` are positions in `LABELS`,
+    shape ``(n,)``; pieces with the same group (an artist, or a track where the artist is unknown) may not
+    be on both sides of a split; `split` is what the table says of the row, ``""`` where it says
+    nothing; `sources` names the kind of piece, ``""`` where there is one kind.
     """
 
+    space: str
     features: NDArray[np.float64]
     labels: NDArray[np.int64]
     tracks: NDArray[np.str_]
     groups: NDArray[np.str_]
     split: NDArray[np.str_]
+    sources: NDArray[np.str_]
 
     def rows(self, chosen: NDArray[np.bool_]) -> FeatureTable:
         """Return the table of the rows where `chosen`, shape ``(n,)``, is true."""
-        return FeatureTable(
-            self.features[chosen], self.labels[chosen], self.tracks[chosen], self.groups[chosen], self.split[chosen]
+        return replace(
+            self,
+            features=self.features[chosen],
+            labels=self.labels[chosen],
+            tracks=self.tracks[chosen],
+            groups=self.groups[chosen],
+            split=self.split[chosen],
+            sources=self.sources[chosen],
         )
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def track_count(self) -> int:
+        """How many different tracks there are."""
+        return len(np.unique(self.tracks))
 
-def read_table(path: Path) -> FeatureTable:
-    """Return the table in a CSV file.
+    @property
+    def unknown_artists(self) -> int:
+        """How many tracks have no artist, and are kept apart from nothing but themselves."""
+        nameless = np.char.startswith(self.groups, _TRACK_GROUP)
+        return len(np.unique(self.tracks[nameless]))
 
-    Its columns are ``track``, ``label``, the 26 features and, where they are known, ``artist`` and ``split``.
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One row of a table: a piece of a track, with the raw features `numbers`, shape ``(d,)``."""
+
+    track: str
+    label: Genre
+    numbers: Sequence[float]
+    artist: str = ""
+    split: str = ""
+    source: str = ""
+
+
+_ARTIST_GROUP = "artist "
+_TRACK_GROUP = "track "
+
+
+def make_table(space: str, pieces: Sequence[Piece], *, origin: Path) -> FeatureTable:
+    """Return the table of `pieces`, which came from `origin`.
 
     Raises
     ------
     ModelError
-        When the file cannot be read, a column is missing, a label is none of the ten, a number is not
-        finite, there is only one genre, a split is neither ``train`` nor ``valid`` nor empty, or an artist
-        or a track stands on both sides of it.
+        When there is no piece or only one genre, a number is not finite, a split is unknown, a track has two genres,
+        or an artist or a track stands on both sides of a split.
     """
+    if not pieces:
+        raise ModelError(f"{origin} has no rows")
+    table = FeatureTable(
+        space=space,
+        features=np.array([piece.numbers for piece in pieces], dtype=np.float64),
+        labels=np.array([LABELS.index(piece.label) for piece in pieces]),
+        tracks=np.array([piece.track for piece in pieces]),
+        groups=np.array([_group(piece) for piece in pieces]),
+        split=np.array([piece.split for piece in pieces]),
+        sources=np.array([piece.source for piece in pieces]),
+    )
+    _check(origin, table)
+    return table
+
+
+def read_table(path: Path, *, space: str | None = None) -> FeatureTable:
+    """Return the table in a CSV file.
+
+    Its columns are ``track``, ``label``, the features of a space in `SPACE_COLUMNS` and, where they are
+    known, ``artist``, ``split`` (``train``, ``valid`` or ``test``) and ``source`` (the kind of piece).
+
+    Parameters
+    ----------
+    space
+        Whose columns are read; None: of the space whose columns the table has.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read, a column is missing, a label is none of the ten, or as `make_table` does.
+    """
+    columns, rows = _read_rows(path)
+    name = space or _find_space(columns)
+    _check_columns(path, columns, name)
+    pieces = [_read_piece(path, line, row, SPACE_COLUMNS[name]) for line, row in enumerate(rows, start=2)]
+    return make_table(name, pieces, origin=path)
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
-            columns = list(reader.fieldnames or ())
+            return list(reader.fieldnames or ()), rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ModelError(f"{path} cannot be read as a table: {error}") from error
-    missing = [name for name in _NEEDED_COLUMNS if name not in columns]
+
+
+def _find_space(columns: Sequence[str]) -> str:
+    """The space most of whose columns are there."""
+    present = set(columns)
+    return max(SPACE_COLUMNS, key=lambda name: len(present.intersection(SPACE_COLUMNS[name])) / len(SPACE_COLUMNS[name]))
+
+
+def _check_columns(path: Path, columns: Sequence[str], space: str) -> None:
+    if space not in SPACE_COLUMNS:
+        raise ModelError(f"a table holds features of {' or '.join(SPACE_COLUMNS)}, not of {space!r}")
+    missing = [name for name in ("track", "label", *SPACE_COLUMNS[space]) if name not in columns]
     if missing:
-        raise ModelError(f"{path} lacks the columns {', '.join(missing)}")
-    if not rows:
-        raise ModelError(f"{path} has no rows")
-    table = FeatureTable(
-        features=_numbers(path, rows),
-        labels=np.array([_label(path, line, row["label"]) for line, row in enumerate(rows, start=2)]),
-        tracks=np.array([row["track"] for row in rows]),
-        groups=np.array([f"artist {row['artist']}" if row.get("artist") else f"track {row['track']}" for row in rows]),
-        split=np.array([row.get("split") or "" for row in rows]),
+        shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+        raise ModelError(f"{path} lacks the columns {shown} of a table of {space}")
+
+
+def _read_piece(path: Path, line: int, row: Mapping[str, str], columns: Sequence[str]) -> Piece:
+    if not row["track"]:
+        raise ModelError(f"{path}, line {line}: the track has no name")
+    return Piece(
+        track=row["track"],
+        label=_label(path, line, row["label"]),
+        numbers=[_number(path, line, name, row[name]) for name in columns],
+        artist=row.get("artist") or "",
+        split=row.get("split") or "",
+        source=row.get("source") or "",
     )
-    _check(path, table)
-    return table
 
 
-def _numbers(path: Path, rows: Sequence[dict[str, str]]) -> NDArray[np.float64]:
-    numbers = np.empty((len(rows), len(FEATURE_NAMES)))
-    for i, row in enumerate(rows):
-        for j, name in enumerate(FEATURE_NAMES):
-            try:
-                numbers[i, j] = float(row[name])
-            except (TypeError, ValueError) as error:
-                raise ModelError(f"{path}, line {i + 2}: {name} is {row[name]!r}, not a number") from error
-            if not np.isfinite(numbers[i, j]):
-                raise ModelError(f"{path}, line {i + 2}: {name} is {row[name]}; every feature must be finite")
-    return numbers
-
-
-def _label(path: Path, line: int, text: str) -> int:
+def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
-        return LABELS.index(Genre(text))
+        number = float(text)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}, line {line}: {name} is {text!r}, not a number") from error
+    if not np.isfinite(number):
+        raise ModelError(f"{path}, line {line}: {name} is {text}; every feature must be finite")
+    return number
+
+
+def _label(path: Path, line: int, text: str) -> Genre:
+    try:
+        return Genre(text)
     except ValueError as error:
         raise ModelError(f"{path}, line {line}: {text!r} is none of the ten genres ({', '.join(LABELS)})") from error
 
 
-def _check(path: Path, table: FeatureTable) -> None:
+def _group(piece: Piece) -> str:
+    return _ARTIST_GROUP + piece.artist if piece.artist else _TRACK_GROUP + piece.track
+
+
+def _check(origin: Path, table: FeatureTable) -> None:
     if len(np.unique(table.labels)) < 2:
-        raise ModelError(f"{path} has tracks of one genre only: there is nothing to tell apart")
-    unknown = set(table.split) - {"train", "valid", ""}
+        raise ModelError(f"{origin} has tracks of one genre only: there is nothing to tell apart")
+    unknown = set(table.split) - _KNOWN_SPLITS
     if unknown:
-        raise ModelError(f"{path}: split {str(min(unknown))!r} is not known; it is train, valid or empty")
-    kept_apart = table.split == "valid"
-    for names, what in ((table.groups, "group"), (table.tracks, "track")):
-        both = set(names[~kept_apart]) & set(names[kept_apart])
-        if both:
-            raise ModelError(f"{path}: {what} {str(min(both))!r} stands on both sides of the split")
+        raise ModelError(f"{origin}: split {str(min(unknown))!r} is not known; it is train, valid, test or empty")
+    _check_one_each(origin, table.tracks, table.labels, "has two genres")
+    for names, what in ((table.tracks, "track"), (table.groups, "group")):
+        _check_one_each(origin, names, table.split, "stands on both sides of the split", what=what)
+
+
+def _check_one_each(
+    origin: Path, names: NDArray[np.str_], values: Iterable[object], fault: str, *, what: str = "track"
+) -> None:
+    """Refuse a name that has two values."""
+    first: dict[str, object] = {}
+    for name, value in zip(names.tolist(), values, strict=True):
+        if first.setdefault(name, value) != value:
+            raise ModelError(f"{origin}: {what} {name!r} {fault}")

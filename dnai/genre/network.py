@@ -1,0 +1,176 @@
+"""The network, in Keras: several trainings side by side, averaged into one.
+
+Every member is a network of its own (26-256-128-64-10 in the space of the mission) with its own first weights and its own
+dropout. They are trained together because their weights lie in one array with an axis for the
+members, which costs one step for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp, softmax
+
+from dnai.genre.table import LABELS
+
+_EACH_MEMBER = "bmi,mio->bmo"
+_TEMPERATURES = (0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How a network is built and trained.
+
+    Attributes
+    ----------
+    hidden
+        Units of the hidden layers.
+    members
+        How many networks are trained and averaged.
+    epochs
+        Passes over the data, or the most of them where the best number is looked for.
+    check_every
+        After how many passes each a network is tried on artists that it has not heard.
+    length_one
+        Whether the network itself scales its standardised input to length one first.
+    noise
+        Standard deviation of the noise added to the standardised input while training.
+    mixup
+        Alpha of the Beta distribution that two pieces are mixed with (Zhang et al. 2018); 0: unmixed.
+    label_smoothing
+        The share of each target that is spread over all genres.
+    """
+
+    hidden: tuple[int, ...]
+    members: int
+    epochs: int
+    check_every: int
+    batch_size: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    length_one: bool
+    noise: float
+    mixup: float
+    label_smoothing: float
+    seed: int = 0
+
+
+class Network:
+    """Several untrained networks side by side, taking standardised features, shape ``(n, inputs)``."""
+
+    def __init__(self, plan: TrainingPlan, *, inputs: int) -> None:
+        keras.utils.set_random_seed(plan.seed)
+        self._plan = plan
+        self._inputs = inputs
+        self._logits = _build(plan, inputs)
+        self._logits.compile(
+            optimizer=keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.label_smoothing),
+        )
+        self._epochs = 0
+
+    def train(self, inputs: NDArray[np.float32], labels: NDArray[np.int64], *, epochs: int) -> float:
+        """Pass `epochs` more times over standardised features and their labels; return the loss of the last pass."""
+        batches = _Batches(inputs, labels, replace(self._plan, seed=self._plan.seed + self._epochs))
+        last = self._epochs + epochs
+        history = self._logits.fit(batches, initial_epoch=self._epochs, epochs=last, verbose=0)
+        self._epochs = last
+        return float(history.history["loss"][-1])
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what each member says of standardised features, shape ``(n, members, 10)``."""
+        answer: NDArray[np.float32] = self._logits.predict(inputs, batch_size=4096, verbose=0)
+        return answer
+
+    def calibrated(self, temperature: float) -> keras.Model:
+        """Return the one network that answers with the mean of the members' probabilities, shape ``(n, 10)``."""
+        scaled = layers.Rescaling(1 / temperature, name="temperature")(self._logits.output)
+        members = layers.Softmax(name="members")(scaled)
+        return keras.Model(self._logits.input, layers.GlobalAveragePooling1D(name="genres")(members))
+
+
+def _build(plan: TrainingPlan, inputs: int) -> keras.Model:
+    given = keras.Input(shape=(inputs,), name="features")
+    flow = layers.UnitNormalization(name="length_one")(given) if plan.length_one else given
+    if plan.length_one:  # the usual size of standardised numbers, which first weights are made for
+        flow = layers.Rescaling(float(np.sqrt(inputs)), name="usual_size")(flow)
+    flow = layers.RepeatVector(plan.members, name="each_member")(flow)
+    flow = layers.GaussianNoise(plan.noise)(flow) if plan.noise else flow
+    for units in plan.hidden:
+        flow = _dense(plan, units, activation="relu")(flow)
+        flow = layers.Dropout(plan.dropout)(flow)
+    return keras.Model(given, _dense(plan, len(LABELS), activation=None)(flow))
+
+
+def _dense(plan: TrainingPlan, units: int, *, activation: str | None) -> keras.Layer:
+    """A dense layer of `units` in each member."""
+    return layers.EinsumDense(
+        _EACH_MEMBER, output_shape=(plan.members, units), bias_axes="mo", activation=activation
+    )
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
+    """Shuffled batches, with the target once for each member, mixed where the plan says so."""
+
+    def __init__(self, inputs: NDArray[np.float32], labels: NDArray[np.int64], plan: TrainingPlan) -> None:
+        super().__init__()
+        self._inputs = inputs
+        self._targets = np.eye(len(LABELS), dtype=np.float32)[labels]
+        self._plan = plan
+        self._rng = np.random.default_rng(plan.seed)
+        self._order = self._rng.permutation(len(inputs))
+
+    def __len__(self) -> int:
+        return -(-len(self._inputs) // self._plan.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rows = self._order[index * self._plan.batch_size : (index + 1) * self._plan.batch_size]
+        inputs, targets = self._inputs[rows], self._targets[rows]
+        if self._plan.mixup:
+            inputs, targets = self._mixed(inputs, targets)
+        return inputs, np.repeat(targets[:, np.newaxis], self._plan.members, axis=1)
+
+    def on_epoch_end(self) -> None:
+        """Shuffle anew."""
+        self._order = self._rng.permutation(len(self._inputs))
+
+    def _mixed(
+        self, inputs: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        others = self._rng.permutation(len(inputs))
+        share = self._rng.beta(self._plan.mixup, self._plan.mixup, size=(len(inputs), 1)).astype(np.float32)
+        return share * inputs + (1 - share) * inputs[others], share * targets + (1 - share) * targets[others]
+
+
+def averaged_probabilities(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
+    """Return the mean over members of ``softmax(logits / temperature)``: ``(n, members, 10)`` → ``(n, 10)``."""
+    probabilities: NDArray[np.float64] = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=2).mean(axis=1)
+    return probabilities
+
+
+def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """Return the temperature at which the answers of unheard pieces have the smallest log loss (Guo et al. 2017).
+
+    `logits` has shape ``(n, members, 10)``, `labels` ``(n,)``.
+    """
+    numbers = np.asarray(logits, dtype=np.float64)
+
+    def loss(log_temperature: float) -> float:
+        each = log_softmax(numbers / np.exp(log_temperature), axis=2)[np.arange(len(labels)), :, labels]
+        return float(-logsumexp(each, axis=1).mean())
+
+    found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))
+
+
+def to_litert(network: keras.Model) -> bytes:
+    """Return the network as LiteRT runs it."""
+    converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+    return converted
