@@ -92,14 +92,17 @@ def _read(file: BinaryIO, *, suffix: str) -> tuple[NDArray[np.float32], int]:
 
 
 def _read_soundfile(file: BinaryIO) -> tuple[NDArray[np.float32], int]:
-    with _quiet_stderr(), soundfile.SoundFile(file) as sound:
+    with quiet_stderr(), soundfile.SoundFile(file) as sound:
         sr = int(sound.samplerate)
         return _join(_soundfile_blocks(sound), sr), sr
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep libmpg123 from writing every small flaw of an mp3 to the process's stderr, into the progress bar."""
+def quiet_stderr() -> Iterator[None]:
+    """Keep from the process's stderr, and the progress bar in it, what libraries of C write there.
+
+    libmpg123 tells every small flaw of an mp3, and LiteRT which delegate it has made.
+    """
     try:
         kept = os.dup(_STDERR)
     except OSError:  # the process has none

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "member": ("dnai.cli.member:member_command", "make a member of the circle on the broker"),
         "doctor": ("dnai.cli.doctor:doctor_command", "check that everything is in place"),
         "train": ("dnai.cli.training:train_command", "train a genre model on a table of features"),
+        "model": ("dnai.cli.model:model_command", "convert the pretrained network of the model musicnn200"),
         "demo": ("dnai.cli.demo:demo_command", "run a whole circle on this machine"),
     }
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dnai.audio.features import FEATURE_DEFINITION, extract_features
 from dnai.errors import ModelError
+from dnai.genre.embedding import EMBEDDING_FILE, MusicnnEmbedding, is_musicnn_definition, musicnn_definition
 from dnai.genre.model import GenreModel
 
 
@@ -54,7 +55,16 @@ def open_extractor(model: GenreModel) -> Extractor:
     """
     if model.feature_definition == FEATURE_DEFINITION:
         return LibrosaMeans(model.feature_id)
+    if is_musicnn_definition(model.feature_definition):
+        return _open_musicnn(model)
     raise ModelError(
         f"the model {model.name} knows {model.feature_definition!r}, which this program does not measure: "
         "choose another model, or update the program"
     )
+
+
+def _open_musicnn(model: GenreModel) -> MusicnnEmbedding:
+    path = model.folder / EMBEDDING_FILE
+    if musicnn_definition(path) != model.feature_definition:
+        raise ModelError(f"{path} is not the network that the features of {model.name} were measured with")
+    return MusicnnEmbedding(path, model.feature_id)

@@ -31,7 +31,7 @@ ALLOWED = {
     "engineio": ("dnai.stream", "web"),
     "flask": ("web",),
     "flask_socketio": ("web",),
-    "tensorflow": ("dnai.genre.training",),
+    "tensorflow": ("dnai.genre.training", "dnai.genre.musicnn"),
     "keras": ("dnai.genre.training",),
     "sklearn": ("dnai.genre.training",),
     "librosa": ("dnai.audio",),
