@@ -159,7 +159,8 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.int64], groups
 
 def _normalised(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     rows: NDArray[np.float64] = np.asarray(probabilities, dtype=np.float64)
-    return rows / rows.sum(axis=1, keepdims=True)
+    normalised: NDArray[np.float64] = rows / rows.sum(axis=1, keepdims=True)
+    return normalised
 
 
 def _figure(measure: Callable[[NDArray[np.intp]], float], groups: NDArray[np.str_]) -> Figure:
@@ -179,9 +180,7 @@ def calibration_bins(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
     """Return the answers, the least confident first, in ten bins of equal mass; fewer where there are fewer answers."""
     order = np.argsort(confidence, kind="stable")
     parts = (part for part in np.array_split(order, CALIBRATION_BINS) if len(part))
-    return tuple(
-        CalibrationBin(len(part), float(confidence[part].mean()), float(right[part].mean())) for part in parts
-    )
+    return tuple(CalibrationBin(len(part), float(confidence[part].mean()), float(right[part].mean())) for part in parts)
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

@@ -160,7 +160,7 @@ def scale_to_length_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     Between such vectors ``distance ** 2 == 2 - 2 * cosine``: the nearest are those of the same direction.
     """
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = rows / np.where(lengths > 0, lengths, 1)
+    scaled: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled
 
 
@@ -169,9 +169,7 @@ def make_feature_id(name: str, definition: str, feature_names: Sequence[str]) ->
     return _make_id(name, [definition, list(feature_names)])
 
 
-def make_space_id(
-    name: str, definition: str, feature_names: Sequence[str], scaler: Scaler, *, length_one: bool
-) -> str:
+def make_space_id(name: str, definition: str, feature_names: Sequence[str], scaler: Scaler, *, length_one: bool) -> str:
     """Return the id of the feature space, made from what the features are and how they are scaled."""
     return _make_id(name, [definition, list(feature_names), list(scaler.mean), list(scaler.scale), length_one])
 

@@ -1,13 +1,15 @@
 """The network, in Keras: several trainings side by side, averaged into one.
 
-Every member is a network of its own (26-256-128-64-10 in the space of the mission) with its own first weights and its own
-dropout. They are trained together because their weights lie in one array with an axis for the
-members, which costs one step for all of them.
+Every member is a network of its own (26-256-128-64-10 in the space of the mission), with its own
+first weights and its own dropout. They are trained together: their weights lie in arrays with an
+axis for the members, so that one step serves all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import contextlib
+import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -17,49 +19,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
+from dnai.genre.plan import TrainingPlan
 from dnai.genre.table import LABELS
 
 _EACH_MEMBER = "bmi,mio->bmo"
 _TEMPERATURES = (0.2, 5.0)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """How a network is built and trained.
-
-    Attributes
-    ----------
-    hidden
-        Units of the hidden layers.
-    members
-        How many networks are trained and averaged.
-    epochs
-        Passes over the data, or the most of them where the best number is looked for.
-    check_every
-        After how many passes each a network is tried on artists that it has not heard.
-    length_one
-        Whether the network itself scales its standardised input to length one first.
-    noise
-        Standard deviation of the noise added to the standardised input while training.
-    mixup
-        Alpha of the Beta distribution that two pieces are mixed with (Zhang et al. 2018); 0: unmixed.
-    label_smoothing
-        The share of each target that is spread over all genres.
-    """
-
-    hidden: tuple[int, ...]
-    members: int
-    epochs: int
-    check_every: int
-    batch_size: int
-    dropout: float
-    learning_rate: float
-    weight_decay: float
-    length_one: bool
-    noise: float
-    mixup: float
-    label_smoothing: float
-    seed: int = 0
 
 
 class Network:
@@ -111,9 +75,7 @@ def _build(plan: TrainingPlan, inputs: int) -> keras.Model:
 
 def _dense(plan: TrainingPlan, units: int, *, activation: str | None) -> keras.Layer:
     """A dense layer of `units` in each member."""
-    return layers.EinsumDense(
-        _EACH_MEMBER, output_shape=(plan.members, units), bias_axes="mo", activation=activation
-    )
+    return layers.EinsumDense(_EACH_MEMBER, output_shape=(plan.members, units), bias_axes="mo", activation=activation)
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
@@ -151,7 +113,8 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no typ
 
 def averaged_probabilities(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
     """Return the mean over members of ``softmax(logits / temperature)``: ``(n, members, 10)`` → ``(n, 10)``."""
-    probabilities: NDArray[np.float64] = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=2).mean(axis=1)
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    probabilities: NDArray[np.float64] = softmax(scaled, axis=2).mean(axis=1)
     return probabilities
 
 
@@ -172,5 +135,6 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
 
 def to_litert(network: keras.Model) -> bytes:
     """Return the network as LiteRT runs it."""
-    converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells there what it has exported
+        converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
     return converted

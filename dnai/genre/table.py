@@ -150,7 +150,9 @@ def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _find_space(columns: Sequence[str]) -> str:
     """The space most of whose columns are there."""
     present = set(columns)
-    return max(SPACE_COLUMNS, key=lambda name: len(present.intersection(SPACE_COLUMNS[name])) / len(SPACE_COLUMNS[name]))
+    return max(
+        SPACE_COLUMNS, key=lambda name: len(present.intersection(SPACE_COLUMNS[name])) / len(SPACE_COLUMNS[name])
+    )
 
 
 def _check_columns(path: Path, columns: Sequence[str], space: str) -> None:

@@ -7,10 +7,8 @@ of each fold is fitted on the part that the network learns from.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -19,58 +17,14 @@ from sklearn.model_selection import KFold, StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from dnai.errors import ModelError
-from dnai.genre.network import Network, TrainingPlan, averaged_probabilities, fit_temperature
+from dnai.genre.network import Network, averaged_probabilities, fit_temperature
+from dnai.genre.plan import TrainingPlan
+from dnai.genre.record import LearningPoint
 from dnai.genre.table import LABELS, FeatureTable
 
 FOLDS = 5
 
-PLANS: Mapping[str, TrainingPlan] = MappingProxyType(
-    {
-        "librosa26": TrainingPlan(
-            hidden=(256, 128, 64),
-            members=8,
-            epochs=80,
-            check_every=10,
-            batch_size=128,
-            dropout=0.4,
-            learning_rate=1e-3,
-            weight_decay=1e-4,
-            length_one=False,
-            noise=0.0,
-            mixup=0.0,
-            label_smoothing=0.1,
-        ),
-        "musicnn200": TrainingPlan(
-            hidden=(64,),
-            members=8,
-            epochs=80,
-            check_every=10,
-            batch_size=64,
-            dropout=0.4,
-            learning_rate=1e-3,
-            weight_decay=1e-4,
-            length_one=True,
-            noise=0.0,
-            mixup=0.0,
-            label_smoothing=0.1,
-        ),
-    }
-)
-"""What artist-grouped cross-validation chose for each feature space."""
-
-_logger = logging.getLogger(__name__)
-
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class LearningPoint:
-    """How a network does after so many passes: its loss while learning, and what it says of unheard artists."""
-
-    epochs: int
-    training_loss: float
-    unheard_log_loss: float
-    unheard_accuracy: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,9 +56,7 @@ class TrainedNetwork:
     scale: NDArray[np.float64]
 
 
-def cross_validate(
-    table: FeatureTable, plan: TrainingPlan, *, report: Report, leaky: bool = False
-) -> CrossValidation:
+def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, leaky: bool = False) -> CrossValidation:
     """Answer every piece of `table` by a network that has not learned from it.
 
     The number of passes with the smallest log loss is kept.
@@ -174,9 +126,7 @@ def _folds(table: FeatureTable, *, seed: int, leaky: bool) -> list[_Fold]:
     return list(splitter.split(table.features, table.labels, table.groups))
 
 
-def _calibrated(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], folds: list[_Fold]
-) -> NDArray[np.float64]:
+def _calibrated(logits: NDArray[np.float32], labels: NDArray[np.int64], folds: list[_Fold]) -> NDArray[np.float64]:
     """The probabilities of each fold, with the temperature that suits the others."""
     probabilities = np.zeros((len(logits), len(LABELS)))
     for others, unheard in folds:
