@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from dnai.audio.features import warm_up
 from dnai.config import PROJECT_DIR
+from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
-from dnai.library.catalogue import FileStamp
-from dnai.library.scanner import analyse_file
+from dnai.library.analysis import analyse_file, open_ears
+from dnai.library.rows import FileStamp
 from dnai.tracks import AUDIO_SUFFIXES
 
 MUSIC = (Path("/usr/share/games"), Path("/usr/share/hyperrogue"), Path("/usr/share/singularity"))
@@ -30,7 +31,7 @@ MAX_BYTES = 8_000_000
 def main() -> None:
     """Print the table."""
     songs = find_songs()
-    model = GenreModel(PROJECT_DIR / "models" / "librosa26")
+    ears = open_ears([GenreModel(PROJECT_DIR / "models" / "librosa26")], open_extractor)
     warm_up()
     plain_features(songs[0])
     ours, plain, minutes = [], [], []
@@ -38,15 +39,17 @@ def main() -> None:
         status = song.stat()
         stamp = FileStamp(status.st_size, status.st_mtime_ns)
         started_at = time.perf_counter()
-        catalogued = analyse_file(song, stamp, model)
+        catalogued = analyse_file(song, stamp, ears)
         between = time.perf_counter()
         reference = plain_features(song)
         ended_at = time.perf_counter()
-        difference = float(np.max(np.abs(catalogued.features - reference) / np.maximum(np.abs(reference), 1.0)))
+        difference = float(
+            np.max(np.abs(catalogued.hearings[0].features - reference) / np.maximum(np.abs(reference), 1.0))
+        )
         assert difference < 1e-4, f"{song}: differs from librosa by {difference:g}"
         ours.append(between - started_at)
         plain.append(ended_at - between)
-        minutes.append(catalogued.track.duration_s / 60)
+        minutes.append(catalogued.file.duration_s / 60)
     per_minute = [s / m for s, m in zip(ours, minutes, strict=True)]
     plain_per_minute = [s / m for s, m in zip(plain, minutes, strict=True)]
     ratios = sorted(a / b for a, b in zip(ours, plain, strict=True))

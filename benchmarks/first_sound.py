@@ -27,8 +27,10 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from benchmarks.analysis import find_songs
 from dnai.broker.members import Member, definitions
 from dnai.broker.private_node import PrivateNode
-from dnai.config import PROJECT_DIR
+from dnai.config import PROJECT_DIR, load_settings
 from dnai.library.catalogue import Catalogue
+from dnai.library.collection import read_collection
+from dnai.library.models import load_models
 
 ROUNDS = 10
 SONGS = 3
@@ -87,8 +89,9 @@ def measure() -> tuple[list[float], list[float]]:
         web = ["-m", "dnai.cli", "web", "--listen", "127.0.0.1:0", "--data-dir", str(scratch / "you")]
         web += ["--broker", node.url("you", "pw-you", VHOST)]
         url = stack.enter_context(_running(web, ready="DN.ai is ready: ")).removeprefix("DN.ai is ready: ")
-        with Catalogue(scratch / "anna" / "catalogue.sqlite3") as catalogue:
-            track = catalogue.tracks()[0].track
+        settings = load_settings({"data_dir": scratch / "anna"})
+        with Catalogue(settings.catalogue_path) as catalogue:
+            track = read_collection(catalogue, load_models(settings.model_dirs)).tracks[0]
         plain_url = stack.enter_context(_plain_server(music)) + track.path.name
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))

@@ -28,6 +28,7 @@ from dnai.broker.consumer import OfferConsumer
 from dnai.broker.members import Member, definitions
 from dnai.broker.private_node import PrivateNode
 from dnai.broker.scatter import Scatter
+from dnai.library.collection import vectors_of_all
 from dnai.recommend.provider import Provider, RequestLimit, Shelf
 from dnai.stream.tickets import TicketDesk
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
@@ -146,7 +147,6 @@ def _make_provider(seed: int) -> Provider:
     provider = Provider(
         provider_id=f"provider-{seed:016d}",
         name=f"Worker {seed}",
-        model_id="bench-model",
         issue_ticket=desk.issue,
         host="127.0.0.1",
         port=7711,
@@ -155,7 +155,7 @@ def _make_provider(seed: int) -> Provider:
     genres = list(Genre)
     tracks = [_make_track(i, genres[i % len(genres)]) for i in range(TRACKS)]
     vectors = np.random.default_rng(seed).normal(size=(TRACKS, DIMENSION)).astype(np.float32)
-    provider.shelf = Shelf(tracks, {SPACE_ID: vectors})
+    provider.shelf = Shelf(tracks, [vectors_of_all(SPACE_ID, vectors, model_id="bench-model")])
     return provider
 
 

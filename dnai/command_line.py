@@ -40,6 +40,10 @@ def settings_options(*names: str, renamed: dict[str, str] | None = None) -> Call
         decorated: Any = with_settings
         for name, option_name in reversed(option_names.items()):
             flag = "--" + option_name.replace("_", "-")
+            if Settings.model_fields[name].annotation is bool:
+                switch = f"{flag}/--no-{flag.removeprefix('--')}"
+                decorated = click.option(switch, name, default=None, help=_help(name))(decorated)
+                continue
             decorated = click.option(flag, name, help=_help(name), metavar=_METAVARS.get(name))(decorated)
         return decorated  # type: ignore[no-any-return]  # click's decorators keep the function's type
 
@@ -51,7 +55,7 @@ _METAVARS = {
     "broker": "URL",
     "broker_ca": "FILE",
     "name": "NAME",
-    "model": "NAME",
+    "models": "NAMES",
     "listen": "HOST:PORT",
     "web_listen": "HOST:PORT",
     "advertise": "HOST:PORT",

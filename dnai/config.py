@@ -33,6 +33,10 @@ from dnai.text import clean_text
 ENV_PREFIX = "DNAI_"
 CONFIG_FILE_NAME = "config.toml"
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+MODELS_DIR = PROJECT_DIR / "models"
+
+DEFAULT_MODELS: tuple[str, ...] = ("librosa26",)
+"""The genre models, in order of preference: the first hears best, and its feature space is asked in first."""
 
 _LOOPBACK_LISTEN = "127.0.0.1"
 
@@ -103,6 +107,17 @@ def _to_list(value: object) -> object:
     return value
 
 
+def _to_models(value: object) -> object:
+    names = _to_list(value)
+    if isinstance(names, list) and not names:
+        raise ValueError("name at least one model")
+    if isinstance(names, list | tuple):
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is named twice")
+    return names
+
+
 def _to_networks(value: object) -> object:
     parts = _to_list(value)
     if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
@@ -154,10 +169,12 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("dnai", appauthor=False)),
         description="where the catalogue, the provider's id and what the chatbot has learned are kept",
     )
-    model: str = Field(
-        default="librosa26",
-        description="the genre model: a name under models/, or the path of a model folder",
+    models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_to_models)] = Field(
+        default=DEFAULT_MODELS,
+        description="the genre models, the preferred one first: names under models/ or paths of model folders, "
+        "separated by commas",
     )
+    use_tags: bool = Field(default=True, description="whether a genre in a file's tag comes before what a model hears")
     broker: Annotated[SecretStr, BeforeValidator(_to_broker)] | None = Field(
         default=None, description="the circle's RabbitMQ: amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps:// for TLS"
     )
@@ -240,10 +257,31 @@ class Settings(BaseSettings):
         return self.data_dir / "provider_id"
 
     @property
-    def model_dir(self) -> Path:
-        """The folder of the genre model."""
-        named = PROJECT_DIR / "models" / self.model
-        return named if re.fullmatch(r"[\w.-]+", self.model) and named.is_dir() else Path(self.model)
+    def model_dirs(self) -> tuple[Path, ...]:
+        """The folders of the genre models, in order of preference.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is no model of a name.
+        """
+        return tuple(_model_dir(name) for name in self.models)
+
+
+def _model_dir(name: str) -> Path:
+    """The folder of a model: one under models/ by its name, any other by its path."""
+    path = Path(name)
+    if not re.fullmatch(r"[\w.-]+", name) or name in {".", ".."}:
+        return path
+    if (MODELS_DIR / name).is_dir():
+        return MODELS_DIR / name
+    if path.is_dir():
+        return path
+    known = sorted(manifest.parent.name for manifest in MODELS_DIR.glob("*/model.json"))
+    raise ConfigurationError(
+        f"models ({ENV_PREFIX}MODELS): there is no model {name!r}{_did_you_mean(name, known)}; "
+        f"there are {', '.join(known) or 'none'} under {MODELS_DIR}, and a model elsewhere is named by its path"
+    )
 
 
 def broker_user(url: str) -> str:

@@ -127,10 +127,11 @@ def parse_genre(text: str) -> Genre | None:
 
 
 class GenreOrigin(StrEnum):
-    """Where a track's genre comes from."""
+    """Where a track's genre comes from: its tag, a model that is sure, or a model's best guess."""
 
     TAG = "tag"
     MODEL = "model"
+    UNSURE = "unsure"
 
 
 class AudioType(StrEnum):
@@ -179,8 +180,9 @@ AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
 class Track:
     """One sound file of a catalogue, with what is known of it.
 
-    `confidence` is the probability that the classifier gives its own answer, from 0 to 1, whether
-    or not the file's tag had the last word; `path` never leaves the owner's machine.
+    `confidence` is the probability that the model called `told_by` gives its own answer, `model_genre`,
+    from 0 to 1, whether or not the file's tag had the last word. Where no model has heard the file yet,
+    `model_genre` is None, `confidence` 0 and `told_by` empty. `path` never leaves the owner's machine.
     """
 
     path: Path
@@ -190,12 +192,13 @@ class Track:
     year: int | None
     genre: Genre
     genre_origin: GenreOrigin
-    model_genre: Genre
+    model_genre: Genre | None
     confidence: float
     duration_s: float
     audio_type: AudioType
     size_bytes: int
     mtime_ns: int
+    told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from dnai.broker.scatter import Scatter
 from dnai.chatbot.dialogue import Dialogue
 from dnai.config import Address, Settings
 from dnai.errors import CatalogueError
-from dnai.genre.model import GenreModel
 from dnai.library.collection import LiveCollection
+from dnai.library.models import load_models
 from dnai.stream.client import PeerClient
 from dnai.tracks import Track
 from web.audio import audio_blueprint
@@ -112,14 +112,14 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
     Raises
     ------
     DnaiError
-        When the model or the chatbot's memory cannot be used. That the broker cannot be reached is
+        When a model or the chatbot's memory cannot be used. That the broker cannot be reached is
         no error: the page says so.
     """
-    model = GenreModel(settings.model_dir)
-    collection = LiveCollection(settings.catalogue_path, model)
+    models = load_models(settings.model_dirs)
+    collection = LiveCollection(settings.catalogue_path, models, use_tags=settings.use_tags)
     circle = _circle(settings)
     peers = PeerClient(allow=address_rule(settings))
-    listener = Listener(collection=collection, model=model, circle=circle, peers=peers, clock=time.monotonic)
+    listener = Listener(collection=collection, models=models, circle=circle, peers=peers, clock=time.monotonic)
     dialogue = Dialogue(memory=settings.chat_memory_path, collection=partial(_own_tracks, listener))
     parts = Parts(listener=listener, dialogue=dialogue, streams=Streams(), tabs=Tabs(clock=time.monotonic))
     password = None if settings.web_password is None else settings.web_password.get_secret_value()

@@ -8,7 +8,7 @@ session, and goes on to the next best.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,10 +19,10 @@ from dnai.errors import BrokerError, BrokerUnreachableError, CatalogueError, Str
 from dnai.genre.model import GenreModel
 from dnai.library.collection import Collection, LiveCollection
 from dnai.recommend.gather import GatherResult, ReceivedOffer
-from dnai.recommend.midpoint import Midpoint, genre_midpoints
-from dnai.recommend.provider import PlaylistQuery, Shelf
+from dnai.recommend.midpoint import Midpoint, space_midpoints
+from dnai.recommend.provider import NEARLY_ALL, PlaylistQuery, Shelf
 from dnai.recommend.requester import PresentProvider
-from dnai.tracks import MAX_PLAYLIST_TRACKS, Genre, Track
+from dnai.tracks import MAX_PLAYLIST_TRACKS, Genre, GenreOrigin, Track
 from web.sources import LocalSource, PlaylistSource
 from web.succession import PassedOver, Succession
 
@@ -56,15 +56,30 @@ class Peers(Protocol):
 class Target:
     """What the music is to be near.
 
-    `vector`, shape ``(d,)``, is the listener's midpoint of `genre`, the model's own where the listener
-    has no such track (`is_reference`), or the vector of `track`.
+    `vectors` has one vector, shape ``(d,)``, for each feature space that the listener has one in, the
+    preferred space first: of `track`, or the listener's midpoint of `genre`. In the spaces named in
+    `references` it is the model's own midpoint, since the listener has no such track there.
     """
 
     genre: Genre
-    space_id: str
-    vector: NDArray[np.float32]
+    vectors: Mapping[str, NDArray[np.float32]]
     track: Track | None = None
-    is_reference: bool = False
+    references: frozenset[str] = frozenset()
+
+    @property
+    def space_id(self) -> str:
+        """The preferred feature space."""
+        return next(iter(self.vectors))
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the preferred vector is a model's own midpoint."""
+        return self.space_id in self.references
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the genre is only the most probable one of a song that no model is sure of."""
+        return self.track is not None and self.track.genre_origin is GenreOrigin.UNSURE
 
     @property
     def spoken(self) -> str:
@@ -86,7 +101,7 @@ class _Taste:
 
     collection: Collection
     shelf: Shelf
-    midpoints: Mapping[Genre, Midpoint]
+    midpoints: Mapping[str, Mapping[Genre, Midpoint]]
 
 
 class Listener:
@@ -96,8 +111,8 @@ class Listener:
     ----------
     collection
         The listener's own tracks; may be empty.
-    model
-        Whose feature space the vectors are in, and whose midpoints stand in.
+    models
+        Those of the collection, in order of preference: their midpoints stand in.
     circle
         The broker's side; None where no broker is set: the own collection still plays.
     peers
@@ -110,13 +125,13 @@ class Listener:
         self,
         *,
         collection: LiveCollection,
-        model: GenreModel,
+        models: Sequence[GenreModel],
         circle: Circle | None,
         peers: Peers,
         clock: Callable[[], float],
     ) -> None:
         self._live = collection
-        self._model = model
+        self._models = tuple(models)
         self._circle = circle
         self._peers = peers
         self._clock = clock
@@ -166,37 +181,38 @@ class Listener:
         """
         taste = self._taste()
         if track is not None:
-            return self._track_target(taste, track)
+            return _track_target(taste.collection, track)
         if genre is None:
             raise UsageError("name a genre or a track to ask for")
-        midpoint = taste.midpoints[genre]
-        return Target(genre, self._model.space_id, midpoint.vector, is_reference=midpoint.is_reference)
+        return _genre_target(taste, genre)
 
     def own_nearest(self, target: Target) -> LocalSource:
-        """Return the listener's own tracks of the target's genre, the nearest first."""
-        query = PlaylistQuery(genre=target.genre, space_id=target.space_id, vector=target.vector)
-        return LocalSource(self._taste().shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS))
+        """Return the listener's own tracks of the target's genre, the nearest first.
+
+        They are measured in the most preferred space in which nearly all of them have a vector.
+        """
+        shelf = self._taste().shelf
+        space_id = shelf.choose_space(target.genre, target.vectors)
+        if space_id is None:
+            return LocalSource(())
+        query = PlaylistQuery(genre=target.genre, space_id=space_id, vector=target.vectors[space_id])
+        return LocalSource(shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS))
 
     def search(self, target: Target) -> Search:
         """Return a search of the circle for `target`; nothing is sent yet."""
         return Search(target, ask=self._ask, open_session=self._open, clock=self._clock)
 
-    def _track_target(self, taste: _Taste, track: Track) -> Target:
-        try:
-            vector = taste.collection.vector(track)
-        except KeyError:
-            raise UsageError(f"{track.title!r} is no longer in your collection") from None
-        return Target(track.genre, self._model.space_id, vector, track=track)
-
     def _taste(self) -> _Taste:
         collection = self._live.current()
         taste = self._last_taste
         if taste is None or taste.collection is not collection:
-            genres = [track.genre for track in collection.tracks]
             taste = _Taste(
                 collection=collection,
-                shelf=Shelf(collection.tracks, {self._model.space_id: collection.vectors}),
-                midpoints=genre_midpoints(genres, collection.vectors, reference=self._model.midpoints),
+                shelf=Shelf(collection.tracks, collection.spaces),
+                midpoints={
+                    space.space_id: space_midpoints(collection.tracks, space, reference=model.midpoints)
+                    for model, space in zip(self._models, collection.spaces, strict=True)
+                },
             )
             self._last_taste = taste
         return taste
@@ -204,10 +220,37 @@ class Listener:
     def _ask(self, target: Target) -> GatherResult:
         if self._circle is None:
             raise BrokerUnreachableError(NO_BROKER)
-        return self._circle.ask(target.genre, {target.space_id: target.vector})
+        return self._circle.ask(target.genre, target.vectors)
 
     def _open(self, offer: ReceivedOffer) -> PlaylistSource:
         return self._peers.open(offer.host, offer.port, offer.ticket)
+
+
+def _track_target(collection: Collection, track: Track) -> Target:
+    try:
+        vectors = collection.vectors(track)
+    except KeyError:
+        raise UsageError(f"{track.title!r} is no longer in your collection") from None
+    if not vectors:
+        raise UsageError(f"no model has heard {track.title!r} yet: scan its folder, and ask again")
+    return Target(track.genre, vectors, track=track)
+
+
+def _genre_target(taste: _Taste, genre: Genre) -> Target:
+    """The midpoint of a genre in each space; first come those that know the listener's taste.
+
+    While a catalogue is being brought up to date, a space that hardly any of the listener's own
+    tracks have a vector in stands behind the others, although it is preferred.
+    """
+    covered = {space_id: taste.shelf.covered(genre, space_id) for space_id in taste.midpoints}
+    enough = NEARLY_ALL * max(covered.values())
+    order = sorted(covered, key=lambda space_id: covered[space_id] < enough)
+    midpoints = {space_id: taste.midpoints[space_id][genre] for space_id in order}
+    return Target(
+        genre,
+        {space_id: midpoint.vector for space_id, midpoint in midpoints.items()},
+        references=frozenset(space_id for space_id, midpoint in midpoints.items() if midpoint.is_reference),
+    )
 
 
 class Search:

@@ -12,7 +12,7 @@ from dnai.text import clean_text
 from dnai.tracks import Playlist
 from web.listener import Target
 from web.succession import Succession
-from web.wording import DECLINE_REASONS, circle_line
+from web.wording import DECLINE_REASONS, circle_line, why_left_out
 
 MAX_MESSAGE_CHARS = 500
 
@@ -184,7 +184,7 @@ def circle_shown(succession: Succession, target: Target) -> CircleShown:
     ]
     others = [
         *(OtherShown(clean_text(d.name), DECLINE_REASONS.get(d.reason, "declined")) for d in result.declines),
-        *(OtherShown(clean_text(o.name), "left out: measures in another feature space") for o in result.left_out),
+        *(OtherShown(clean_text(o.name), f"left out: {why_left_out(o, result)}") for o in result.left_out),
         *(OtherShown(clean_text(name), "did not answer in time") for name in result.silent),
     ]
     return CircleShown(line=circle_line(result, target), offers=offers, others=others)

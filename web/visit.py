@@ -156,6 +156,9 @@ class Visit:
 
     def _play(self, reply: Reply) -> None:
         target = self._listener.target(genre=reply.genre, track=reply.track)
+        guess = wording.guess_line(target)
+        if guess:
+            self._page.line("note", guess)
         if reply.source is Source.MINE:
             self._play_own(target)
         else:

@@ -61,7 +61,7 @@ def winner_line(offer: ReceivedOffer, result: GatherResult, target: Target) -> s
     """Say whose music plays and why; who was left out, and who was silent."""
     tracks = f"{offer.tracks} {target.genre.spoken} track{'' if offer.tracks == 1 else 's'}"
     near = f"“{name(target.track.title)}”" if target.track else f"your {target.genre.spoken}"
-    if target.is_reference:
+    if offer.space_id in target.references:
         near = f"typical {target.genre.spoken} (you have none of your own to go by)"
     others = len(result.offers) - 1
     beaten = "the only offer" if not others else f"the nearest of {len(result.offers)} offers"
@@ -170,11 +170,41 @@ def sentence(text: object) -> str:
     return f"{clean}."
 
 
+def guess_line(target: Target) -> str | None:
+    """Say that the genre of a song is a guess; None where it is not."""
+    if target.track is None or not target.is_guess:
+        return None
+    share = f"{target.track.confidence * 100:.0f} %"
+    return (
+        f"I am not sure what “{name(target.track.title)}” is; I ask for {target.genre.spoken}, my best guess ({share})."
+    )
+
+
+def why_left_out(offer: ReceivedOffer, result: GatherResult) -> str:
+    """Say why an offer was not ranked with the others: what its worker is missing, and what helps."""
+    if not result.offers:
+        return f"measures in {space_name(offer.space_id)}, which was not asked for"
+    used, other = space_name(result.offers[0].space_id), space_name(offer.space_id)
+    if used == other:
+        return f"has another version of {used}, which cannot be compared: update one of the two"
+    return f"has no {used} vectors yet ({other} cannot be compared with them): update that worker"
+
+
+def space_name(space_id: str) -> str:
+    """Return what a feature space is called: its id without the fingerprint."""
+    return clean_text(space_id.rpartition("-")[0] or space_id)
+
+
+def _left_out(result: GatherResult) -> dict[str, list[str]]:
+    """The names of those who were left out, by the reason."""
+    names: dict[str, list[str]] = {}
+    for offer in result.left_out:
+        names.setdefault(why_left_out(offer, result), []).append(offer.name)
+    return names
+
+
 def _not_compared(result: GatherResult) -> list[str]:
-    said = []
-    if result.left_out:
-        names = [offer.name for offer in result.left_out]
-        said.append(f"{listed(names)} answered in another feature space, which cannot be compared, and was left out.")
+    said = [f"I left out {listed(names)}, who {_plural(why, len(names))}." for why, names in _left_out(result).items()]
     if result.silent:
         said.append(f"{listed(result.silent)} did not answer in time.")
     return said

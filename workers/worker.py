@@ -24,13 +24,14 @@ from dnai.broker.consumer import OfferConsumer
 from dnai.command_line import run_command, settings_options
 from dnai.config import Address, Settings
 from dnai.errors import ConfigurationError, UsageError
-from dnai.genre.model import GenreModel
-from dnai.library.collection import Collection, LiveCollection
+from dnai.library.collection import LiveCollection, SpaceVectors
+from dnai.library.models import load_models
 from dnai.recommend.provider import PlaylistQuery, Provider, Shelf
 from dnai.stream.server import StreamServer
 from dnai.stream.tickets import TicketDesk
 
 _POLL_S = 0.5
+_REST_SHARE = 10.0
 _SCAN_END_S = 1.0
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # recognised here, not listened on
 
@@ -39,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@settings_options("broker", "broker_ca", "name", "listen", "advertise", "model", "rescan_s")
+@settings_options("broker", "broker_ca", "name", "listen", "advertise", "models", "use_tags", "rescan_s")
 def worker_command(settings: Settings, folder: Path) -> None:
     """Offer the music in FOLDER to your circle.
 
@@ -72,14 +73,15 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, folder: Path, *, url: str) -> None:
-        self._model = GenreModel(settings.model_dir)
         self._settings = settings
         self._folder = folder
         self._url = url
         self._scans = _Scans(settings, folder)
-        self._live = LiveCollection(settings.catalogue_path, self._model, under=folder)
+        self._live = LiveCollection(
+            settings.catalogue_path, load_models(settings.model_dirs), use_tags=settings.use_tags, under=folder
+        )
         self._shown = self._live.current()
-        self._shelf = Shelf((), {})
+        self._shelf = Shelf((), ())
 
     def run(self, stop: threading.Event) -> None:
         """Scan, serve until `stop` is set, and end cleanly.
@@ -104,7 +106,7 @@ class Worker:
     def _serve(self, stop: threading.Event) -> None:
         desk: TicketDesk[PlaylistQuery] = TicketDesk()
         self._shown = self._live.current()
-        self._shelf = _make_shelf(self._shown, self._model)
+        self._shelf = Shelf(self._shown.tracks, self._shown.spaces)
         with StreamServer(
             desk=desk, playlist_for=lambda query: self._shelf.nearest(query), listen=self._settings.listen
         ) as server:
@@ -112,7 +114,6 @@ class Worker:
             provider = Provider(
                 provider_id=load_provider_id(self._settings.provider_id_path),
                 name=self._settings.display_name,
-                model_id=self._model.model_id,
                 issue_ticket=desk.issue,
                 host=address.host,
                 port=address.port,
@@ -124,18 +125,23 @@ class Worker:
 
     def _announce(self, provider: Provider, address: Address) -> None:
         counts = ", ".join(f"{genre.spoken} {count}" for genre, count in provider.shelf.counts().items())
+        tracks = len(provider.shelf)
+        spaces = ", ".join(_describe_space(space, tracks=tracks) for space in self._shown.spaces)
         click.echo(
-            f"worker ready: {provider.name!r} shares {len(provider.shelf)} tracks ({counts or 'none yet'}) "
-            f"at {address}, feature space {self._model.space_id}"
+            f"worker ready: {provider.name!r} shares {tracks} tracks ({counts or 'none yet'}) "
+            f"at {address}, feature space{'s' if len(self._shown.spaces) > 1 else ''} {spaces}"
         )
 
     def _keep_current(self, provider: Provider, consumer: OfferConsumer, stop: threading.Event) -> None:
-        """Follow the catalogue until it is time to stop."""
-        while not stop.wait(_POLL_S):
+        """Follow the catalogue until it is time to stop; a scan that changes it all the time must not fill the day."""
+        pause_s = _POLL_S
+        while not stop.wait(pause_s):
             self._scans.step()
+            began_at = time.monotonic()
             collection = self._live.current()
+            pause_s = max(_POLL_S, _REST_SHARE * (time.monotonic() - began_at))
             if collection is not self._shown:
-                provider.shelf = self._shelf = _make_shelf(collection, self._model)
+                provider.shelf = self._shelf = Shelf(collection.tracks, collection.spaces)
                 if len(collection) != len(self._shown):
                     _logger.info("now sharing %d tracks", len(collection))
                     consumer.announce()
@@ -147,7 +153,7 @@ class _Scans:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._command = [sys.executable, "-m", "dnai.cli", "scan", str(folder)]
-        self._command += ["--data-dir", str(settings.data_dir), "--model", str(settings.model)]
+        self._command += ["--data-dir", str(settings.data_dir), "--models", ",".join(settings.models)]
         self._interval_s = settings.rescan_s
         self._process: subprocess.Popen[bytes] | None = None
         self._next_at = 0.0
@@ -232,8 +238,10 @@ def load_provider_id(path: Path) -> str:
     return provider_id
 
 
-def _make_shelf(collection: Collection, model: GenreModel) -> Shelf:
-    return Shelf(collection.tracks, {model.space_id: collection.vectors})
+def _describe_space(space: SpaceVectors, *, tracks: int) -> str:
+    """The id of a space, and how far it is while a catalogue is being brought up to date."""
+    covered = len(space.rows)
+    return space.space_id if covered == tracks else f"{space.space_id} ({covered} of them so far)"
 
 
 if __name__ == "__main__":

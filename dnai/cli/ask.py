@@ -19,12 +19,14 @@ from dnai.config import Settings
 from dnai.errors import UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.collection import LiveCollection
+from dnai.library.models import load_models
 from dnai.recommend.gather import GatherResult, ReceivedOffer
 from dnai.stream.client import PeerClient
 from dnai.tracks import Playlist, PlaylistEntry
 from web.listener import Listener, Target
 from web.peers import address_rule
 from web.succession import PassedOver
+from web.wording import guess_line, why_left_out
 
 _READY_TO_PLAY = frozenset({Intent.PLAY, Intent.ASK_SOURCE})
 
@@ -46,19 +48,19 @@ class _Outcome:
 @click.option("--mine", "source", flag_value=Source.MINE.value, help="From your own collection, without a broker.")
 @click.option("--peers", "source", flag_value=Source.PEERS.value, help="From your peers; the default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-@settings_options("broker", "broker_ca", "name", "model", "deadline_s")
+@settings_options("broker", "broker_ca", "name", "models", "use_tags", "deadline_s")
 def ask_command(settings: Settings, message: tuple[str, ...], source: str | None, as_json: bool) -> None:
     """Ask for music in words: "play some jazz", "something like So What".
 
     Prints every offer with its distance and latency, the winner, and the winner's playlist.
     """
     with ExitStack() as stack:
-        model = GenreModel(settings.model_dir)
-        collection = LiveCollection(settings.catalogue_path, model)
+        models = load_models(settings.model_dirs)
+        collection = LiveCollection(settings.catalogue_path, models, use_tags=settings.use_tags)
         stack.callback(collection.close)
         reply = _understand(settings, collection, " ".join(message))
         chosen = Source(source) if source else reply.source or Source.PEERS
-        listener = stack.enter_context(_listener(settings, collection, model, with_circle=chosen is Source.PEERS))
+        listener = stack.enter_context(_listener(settings, collection, models, with_circle=chosen is Source.PEERS))
         target = listener.target(track=reply.track) if reply.track else listener.target(genre=reply.genre)
         outcome = _ask_peers(listener, target) if chosen is Source.PEERS else _own(listener, target)
     if as_json:
@@ -83,7 +85,7 @@ def _understand(settings: Settings, collection: LiveCollection, message: str) ->
 
 @contextmanager
 def _listener(
-    settings: Settings, collection: LiveCollection, model: GenreModel, *, with_circle: bool
+    settings: Settings, collection: LiveCollection, models: Sequence[GenreModel], *, with_circle: bool
 ) -> Iterator[Listener]:
     with ExitStack() as stack:
         circle = None
@@ -91,7 +93,7 @@ def _listener(
             scatter = Scatter(settings.broker_url, ca_file=settings.broker_ca, deadline_s=settings.deadline_s)
             circle = stack.enter_context(scatter)
         peers = stack.enter_context(PeerClient(allow=address_rule(settings)))
-        yield Listener(collection=collection, model=model, circle=circle, peers=peers, clock=time.monotonic)
+        yield Listener(collection=collection, models=models, circle=circle, peers=peers, clock=time.monotonic)
 
 
 def _own(listener: Listener, target: Target) -> _Outcome:
@@ -110,6 +112,9 @@ def _ask_peers(listener: Listener, target: Target) -> _Outcome:
 
 
 def _lines(outcome: _Outcome) -> Iterator[str]:
+    guess = guess_line(outcome.target)
+    if guess:
+        yield guess
     yield f"asked for: {_target_words(outcome.target)}"
     if outcome.result is not None:
         yield from _result_lines(outcome.result, outcome.winner, outcome.passed_over)
@@ -140,7 +145,7 @@ def _result_lines(
         mark = "*" if winner is not None and offer.provider == winner.provider else " "
         yield f" {mark} {offer.mean_distance:8.3f}  {offer.tracks:6d}  {_ms(offer):4.0f} ms  {_who(offer)}"
     for offer in result.left_out:
-        yield f"   left out: {_who(offer)} answered in another feature space ({offer.space_id})"
+        yield f"   left out: {_who(offer)} {why_left_out(offer, result)}"
     for decline in result.declines:
         yield f"   declined: {decline.name} ({decline.provider.user_id}): {decline.reason.replace('_', ' ')}"
     for name in result.silent:
@@ -169,7 +174,9 @@ def _record(outcome: _Outcome) -> Mapping[str, Any]:
         "title": outcome.target.track.title if outcome.target.track else None,
         "source": outcome.source,
         "reference_midpoint": outcome.target.is_reference,
+        "guess": outcome.target.is_guess,
         "space_id": outcome.target.space_id,
+        "spaces": list(outcome.target.vectors),
         "correlation_id": result.correlation_id if result else None,
         "elapsed_ms": round(result.elapsed_s * 1000.0, 3) if result else None,
         "nobody_else": result.nobody_else if result else None,

@@ -28,7 +28,7 @@ from dnai.broker.private_node import PrivateNode
 from dnai.broker.scatter import Scatter
 from dnai.chatbot.dialogue import Dialogue
 from dnai.cli import demo_music
-from dnai.cli.demo_circle import Seat, catalogue_path, listener_with, make_seat, seats_for_folders, write_settings
+from dnai.cli.demo_circle import Seat, listener_with, make_seat, seats_for_folders, write_settings
 from dnai.cli.demo_requests import Answered, ask_everything, choose
 from dnai.cli.demo_scans import scan_all
 from dnai.cli.processes import Process, Processes
@@ -36,7 +36,8 @@ from dnai.config import ENV_PREFIX, PROJECT_DIR, load_settings
 from dnai.errors import BrokerError, DnaiError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
-from dnai.library.collection import LiveCollection
+from dnai.library.collection import LiveCollection, read_collection
+from dnai.library.models import load_models
 from dnai.stream.client import PeerClient
 from web.listener import Listener
 from web.peers import address_rule
@@ -204,10 +205,12 @@ class _Circle:
 
     def _scan(self) -> None:
         progress = _Progress()
-        scan_all((*self.providers, self.listener), self._processes, show=progress.show)
+        seats = (*self.providers, self.listener)
+        models = load_models(load_settings({"data_dir": self.listener.data_dir}).model_dirs)
+        scan_all(seats, self._processes, models=models, show=progress.show)
         progress.end()
-        for seat in (*self.providers, self.listener):
-            _say(f"  {seat.name}: {_contents(seat)}")
+        for seat in seats:
+            _say(f"  {seat.name}: {_contents(seat, models)}")
 
     def _start_worker(self, seat: Seat) -> Process:
         program = [sys.executable, "-P", str(PROJECT_DIR / "workers" / "worker.py"), str(seat.folder)]
@@ -221,8 +224,8 @@ class _Circle:
 
     def _find_requests(self) -> tuple[Answered, ...]:
         settings = load_settings({"data_dir": self.listener.data_dir})
-        model = GenreModel(settings.model_dir)
-        live = LiveCollection(settings.catalogue_path, model)
+        models = load_models(settings.model_dirs)
+        live = LiveCollection(settings.catalogue_path, models, use_tags=settings.use_tags)
         with ExitStack() as stack:
             stack.callback(live.close)
             dialogue = Dialogue(memory=settings.chat_memory_path, collection=lambda: live.current().tracks)
@@ -230,7 +233,7 @@ class _Circle:
             scatter = stack.enter_context(Scatter(settings.broker_url, deadline_s=settings.deadline_s))
             peers = stack.enter_context(PeerClient(allow=address_rule(settings)))
             self._await_presence(scatter)
-            listener = Listener(collection=live, model=model, circle=scatter, peers=peers, clock=time.monotonic)
+            listener = Listener(collection=live, models=models, circle=scatter, peers=peers, clock=time.monotonic)
             return choose(ask_everything(listener, dialogue.conversation))
 
     def _await_presence(self, scatter: Scatter) -> None:
@@ -270,12 +273,13 @@ def _leave_own_circle(demo_dir: Path) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _contents(seat: Seat) -> str:
+def _contents(seat: Seat, models: Sequence[GenreModel]) -> str:
     """The tracks of a catalogue by genre, and how many files could not be used."""
     if seat.folder is None:
         return "no music of their own"
-    with Catalogue(catalogue_path(seat)) as catalogue:
-        tracks = [one.track for one in catalogue.tracks(under=seat.folder)]
+    settings = load_settings({"data_dir": seat.data_dir})
+    with Catalogue(settings.catalogue_path) as catalogue:
+        tracks = read_collection(catalogue, models, use_tags=settings.use_tags, under=seat.folder).tracks
         failures = catalogue.failures(under=seat.folder)
     genres = ", ".join(f"{genre.spoken} {count}" for genre, count in Counter(t.genre for t in tracks).most_common())
     skipped = f"; {len(failures)} files could not be used" if failures else ""

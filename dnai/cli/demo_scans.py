@@ -14,11 +14,13 @@ from tqdm import tqdm
 
 from dnai.cli.demo_circle import Seat, catalogue_path
 from dnai.cli.processes import Process, Processes
-from dnai.library.catalogue import Catalogue, FileStamp
+from dnai.genre.model import GenreModel
+from dnai.library.catalogue import Catalogue
+from dnai.library.rows import FileStamp
 from dnai.library.scanner import find_sound_files
 
 _POLL_S = 0.25
-_PROGRESS = re.compile(r"scanning: (\d+) of (\d+) tracks")
+_PROGRESS = re.compile(r"(scanning|bringing up to date): (\d+) of (\d+) tracks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,12 @@ class ScanState:
     has_news: bool = False
 
 
-def scan_all(seats: Sequence[Seat], processes: Processes, *, show: Callable[[str], None]) -> None:
+def scan_all(
+    seats: Sequence[Seat], processes: Processes, *, models: Sequence[GenreModel], show: Callable[[str], None]
+) -> None:
     """Scan what is new in the seats' folders; `show` is told again and again how far it is, in words.
 
-    A provider all of whose files are catalogued is left to the scan that its worker begins with.
+    A provider all of whose files every model has heard is left to the scan that its worker begins with.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def scan_all(seats: Sequence[Seat], processes: Processes, *, show: Callable[[str
         When a scan fails; the message ends with what it said.
     """
     found = [(seat, seat.folder, dict(find_sound_files(seat.folder))) for seat in seats if seat.folder is not None]
-    waiting = [(seat, folder) for seat, folder, files in found if not is_catalogued(seat, folder, files)]
+    waiting = [(seat, folder) for seat, folder, files in found if not is_catalogued(seat, folder, files, models)]
     states = {seat.user: ScanState(seat.name, files=len(files), done=0, analysed=0) for seat, _, files in found}
     for user in states.keys() - {seat.user for seat, _ in waiting}:
         states[user] = parse_state(states[user], (), finished=True)
@@ -73,15 +77,18 @@ def _at_once(states: Sequence[ScanState], running: Mapping[str, Process]) -> int
     return (os.cpu_count() or 1) if is_warm or not running else 1
 
 
-def is_catalogued(seat: Seat, folder: Path, files: Mapping[Path, FileStamp]) -> bool:
-    """Return whether the seat's catalogue has exactly these files of the folder, as they are now."""
+def is_catalogued(seat: Seat, folder: Path, files: Mapping[Path, FileStamp], models: Sequence[GenreModel]) -> bool:
+    """Return whether the seat's catalogue has exactly these files of the folder, as they are now and by all models."""
     if not catalogue_path(seat).is_file():
         return False
+    wanted = {model.feature_id for model in models}
     with Catalogue(catalogue_path(seat)) as catalogue:
-        tracks = [one.track for one in catalogue.tracks(under=folder)]
+        known = catalogue.known_files(under=folder)
         failures = catalogue.failures(under=folder)
-    known = {track.path: FileStamp(track.size_bytes, track.mtime_ns) for track in tracks}
-    return {**known, **{failure.path: failure.stamp for failure in failures}} == files
+    if any(wanted - file.feature_ids for file in known.values()):
+        return False
+    stamps = {path: file.stamp for path, file in known.items()}
+    return {**stamps, **{failure.path: failure.stamp for failure in failures}} == files
 
 
 class Estimate:
@@ -122,9 +129,10 @@ def _command(seat: Seat, folder: Path) -> list[str]:
 
 
 def parse_state(state: ScanState, lines: Sequence[str], *, finished: bool) -> ScanState:
-    """Return the state after what a scan has printed: of the files it found new or changed, how many it has done."""
-    found = [match for match in map(_PROGRESS.search, lines) if match]
-    analysed, fresh = (int(found[-1][1]), int(found[-1][2])) if found else (0, state.files)
+    """Return the state after what a scan has printed: of the files that it has to analyse, how many it has done."""
+    found = {match[1]: (int(match[2]), int(match[3])) for match in map(_PROGRESS.search, lines) if match}
+    steps = found.values()
+    analysed, fresh = (sum(done for done, _ in steps), sum(all_ for _, all_ in steps)) if found else (0, state.files)
     analysed = fresh if finished and found else analysed
     done = state.files if finished else max(0, state.files - fresh) + analysed
     return ScanState(state.name, state.files, min(done, state.files), analysed, has_news=bool(found))

@@ -22,8 +22,8 @@ from dnai.broker.scatter import Scatter
 from dnai.command_line import EXIT_FAILED, settings_options
 from dnai.config import Address, Settings, broker_place, broker_user, is_loopback_host
 from dnai.errors import DnaiError
-from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
+from dnai.library.models import load_models
 from dnai.library.scanner import find_sound_files
 from dnai.stream.payloads import HEALTH_PATH
 
@@ -54,7 +54,7 @@ Check = Callable[[Settings, Path | None], Iterator[Finding]]
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
-@settings_options("broker", "broker_ca", "model", "listen", "advertise", "web_listen")
+@settings_options("broker", "broker_ca", "models", "listen", "advertise", "web_listen")
 def doctor_command(settings: Settings, folder: Path | None, as_json: bool) -> None:
     """Check versions, data directory, model, music FOLDER, broker, rights, ports and address.
 
@@ -92,7 +92,7 @@ def _check_versions(settings: Settings, folder: Path | None) -> Iterator[Finding
 
 def _check_data_dir(settings: Settings, folder: Path | None) -> Iterator[Finding]:
     with Catalogue(settings.catalogue_path) as catalogue:
-        tracks, failures = len(catalogue.tracks()), len(catalogue.failures())
+        tracks, failures = len(catalogue.known_files()), len(catalogue.failures())
     words = f"{settings.data_dir}: {tracks} tracks"
     if failures:
         words += f", {failures} files skipped (dnai tracks --failed says why)"
@@ -102,9 +102,16 @@ def _check_data_dir(settings: Settings, folder: Path | None) -> Iterator[Finding
     yield Finding("catalogue", Verdict.OK, words)
 
 
-def _check_model(settings: Settings, folder: Path | None) -> Iterator[Finding]:
-    model = GenreModel(settings.model_dir)
-    yield Finding("model", Verdict.OK, f"{settings.model_dir.name}, feature space {model.space_id}")
+def _check_models(settings: Settings, folder: Path | None) -> Iterator[Finding]:
+    models = load_models(settings.model_dirs)
+    with Catalogue(settings.catalogue_path) as catalogue:
+        asked = [file.feature_ids for file in catalogue.known_files().values()]
+    for model in models:
+        words = f"{model.name}, feature space {model.space_id}, sure of a genre from {model.sure_from:.0%} on"
+        missing = sum(model.feature_id not in feature_ids for feature_ids in asked)
+        if missing:
+            words += f"; {missing} of {len(asked)} tracks are still to be heard: dnai scan DIR does it"
+        yield Finding("model", Verdict.NOTE if missing else Verdict.OK, words)
 
 
 def _check_folder(settings: Settings, folder: Path | None) -> Iterator[Finding]:
@@ -177,7 +184,7 @@ def _check_advertised(settings: Settings, folder: Path | None) -> Iterator[Findi
 _CHECKS: dict[str, Check] = {
     "versions": _check_versions,
     "catalogue": _check_data_dir,
-    "model": _check_model,
+    "model": _check_models,
     "folder": _check_folder,
     "broker": _check_broker,
     "ports": _check_ports,

@@ -35,7 +35,8 @@ MAX_PASSWORD_BYTES = 1000
     help="Show who made the music: a JSON list of {title, authors, licence, source}.",
 )
 @settings_options(
-    "web_listen", "web_hosts", "broker", "broker_ca", "name", "model", "deadline_s", renamed={"web_listen": "listen"}
+    *("web_listen", "web_hosts", "broker", "broker_ca", "name", "models", "use_tags", "deadline_s"),
+    renamed={"web_listen": "listen"},
 )
 def web_command(settings: Settings, password_file: Path | None, credits_file: Path | None) -> None:
     """Serve the page with the chat and the player.

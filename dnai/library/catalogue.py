@@ -1,16 +1,17 @@
 """The catalogue of a user's music: one SQLite file.
 
-Each file of a scanned folder is one row, either of `tracks` or of `failures`. A row is written in a
-transaction of its own, so that whatever ends a scan costs the file in hand and nothing else.
+Each file of a scanned folder is one row, either of `tracks` or of `failures`; what a model heard in a
+track is a row of `hearings`. What belongs to one file is written in a transaction of its own, so that
+whatever ends a scan costs the file in hand and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,64 +20,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.errors import CatalogueError, CatalogueFullError
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
-
-SCHEMA_VERSION = 1
+from dnai.genre.model import GenreAnswer, GenreModel
+from dnai.library import schema
+from dnai.library.rows import (
+    CataloguedFile,
+    CataloguedTrack,
+    Failure,
+    FileStamp,
+    HeardRows,
+    Hearing,
+    KnownFile,
+    Outdated,
+    Snapshot,
+)
+from dnai.tracks import AudioType, Genre
 
 _BUSY_TIMEOUT_S = 30.0
-_SCHEMA = """
-CREATE TABLE tracks (
-    path BLOB PRIMARY KEY,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    title TEXT NOT NULL,
-    artist TEXT NOT NULL,
-    album TEXT NOT NULL,
-    year INTEGER,
-    tag_genre TEXT,
-    model_genre TEXT NOT NULL,
-    confidence REAL NOT NULL,
-    model_id TEXT NOT NULL,
-    duration_s REAL NOT NULL,
-    audio_type TEXT NOT NULL,
-    features BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE failures (
-    path BLOB PRIMARY KEY,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    passing INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
+_logger = logging.getLogger(__name__)
 _FEATURE_TYPE = np.dtype("<f8")
-
-
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """What tells a changed file from an unchanged one."""
-
-    size_bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CataloguedTrack:
-    """A track with its raw features, shape ``(26,)``, and the classifier that told its genre."""
-
-    track: Track
-    features: NDArray[np.float64]
-    model_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be used, and why; `passing` when the reason may be gone next time."""
-
-    path: Path
-    stamp: FileStamp
-    reason: str
-    passing: bool
+_FILE_COLUMNS = "path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type"
+_PUT_TRACK = f"""
+INSERT INTO tracks ({_FILE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
+    title = excluded.title, artist = excluded.artist, album = excluded.album, year = excluded.year,
+    tag_genre = excluded.tag_genre, duration_s = excluded.duration_s, audio_type = excluded.audio_type
+RETURNING id
+"""  # noqa: S608  # a constant
 
 
 class Catalogue:
@@ -128,50 +97,112 @@ class Catalogue:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def put_track(self, catalogued: CataloguedTrack) -> None:
-        """Write a track, in place of whatever was known of its file."""
-        track = catalogued.track
-        row = (
-            os.fsencode(track.path),
-            track.size_bytes,
-            track.mtime_ns,
-            track.title,
-            track.artist,
-            track.album,
-            track.year,
-            track.genre.value if track.genre_origin is GenreOrigin.TAG else None,
-            track.model_genre.value,
-            track.confidence,
-            catalogued.model_id,
-            track.duration_s,
-            track.audio_type.value,
-            catalogued.features.astype(_FEATURE_TYPE).tobytes(),
-        )
+        """Write a track and what was heard in it, in place of whatever was known of its file."""
+        file = catalogued.file
+        row = (os.fsencode(file.path), *file[1:7], file.tag_genre, file.duration_s, file.audio_type)
         with self._transaction() as connection:
             connection.execute("DELETE FROM failures WHERE path = ?", row[:1])
-            connection.execute("INSERT OR REPLACE INTO tracks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+            (track,) = connection.execute(_PUT_TRACK, row).fetchone()
+            connection.execute("DELETE FROM hearings WHERE track = ?", (track,))
+            rows = [(track, *_hearing_row(hearing)) for hearing in catalogued.hearings]
+            connection.executemany("INSERT INTO hearings VALUES (?,?,?,?,?,?,?,?,?)", rows)
+
+    def put_hearings(self, path: Path, stamp: FileStamp, hearings: Sequence[Hearing]) -> None:
+        """Add what was heard in a track, unless the catalogue knows another state of its file by now."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "SELECT id FROM tracks WHERE path = ? AND size_bytes = ? AND mtime_ns = ?",
+                (os.fsencode(path), stamp.size_bytes, stamp.mtime_ns),
+            ).fetchone()
+            if found is not None:
+                rows = [(*found, *_hearing_row(hearing)) for hearing in hearings]
+                connection.executemany("INSERT OR REPLACE INTO hearings VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
     def put_failure(self, failure: Failure) -> None:
         """Write that a file cannot be used, in place of whatever was known of it."""
         key = os.fsencode(failure.path)
         row = (key, failure.stamp.size_bytes, failure.stamp.mtime_ns, failure.reason, failure.passing)
         with self._transaction() as connection:
-            connection.execute("DELETE FROM tracks WHERE path = ?", (key,))
+            _drop_tracks(connection, [(key,)])
             connection.execute("INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?)", row)
 
     def forget(self, paths: list[Path]) -> None:
         """Drop all that is known of these files."""
         keys = [(os.fsencode(path),) for path in paths]
         with self._transaction() as connection:
-            connection.executemany("DELETE FROM tracks WHERE path = ?", keys)
+            _drop_tracks(connection, keys)
             connection.executemany("DELETE FROM failures WHERE path = ?", keys)
 
-    def tracks(self, *, genre: Genre | None = None, under: Path | None = None) -> list[CataloguedTrack]:
-        """Return the tracks in the order of their paths: those of `genre`, those below the folder `under`."""
+    def snapshot(self, feature_ids: Sequence[str], *, under: Path | None = None) -> Snapshot:
+        """Return the files in the order of their paths, with what was heard in them, all as of one moment.
+
+        Parameters
+        ----------
+        feature_ids
+            Which features are wanted.
+        under
+            Only files below this folder.
+        """
         condition, values = _below(under)
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT id, {_FILE_COLUMNS} FROM tracks{condition} ORDER BY path",  # noqa: S608  # constants
+                values,
+            ).fetchall()
+            position = {row[0]: i for i, row in enumerate(found)}
+            heard = {one: self._heard(connection, one, position) for one in feature_ids}
+        return Snapshot([_file(row[1:]) for row in found], heard)
+
+    def tracks(self, *, under: Path | None = None) -> list[CataloguedTrack]:
+        """Return the tracks in the order of their paths with all that was heard in them; slower than `snapshot`."""
+        condition, values = _below(under)
+        with self._reading() as connection:
+            files = connection.execute(
+                f"SELECT id, {_FILE_COLUMNS} FROM tracks{condition} ORDER BY path",  # noqa: S608  # constants
+                values,
+            ).fetchall()
+            hearings: dict[int, list[Hearing]] = {row[0]: [] for row in files}
+            for row in connection.execute("SELECT * FROM hearings ORDER BY track, feature_id"):
+                if row[0] in hearings:
+                    hearings[row[0]].append(_hearing(row[1:]))
+        return [CataloguedTrack(_file(row[1:]), tuple(hearings[row[0]])) for row in files]
+
+    def known_files(self, *, under: Path | None = None) -> dict[Path, KnownFile]:
+        """Return the stamp of each track's file, and the ids of the features that it was asked for."""
+        condition, values = _below(under)
+        asked: dict[int, set[str]] = {}
+        with self._reading() as connection:
+            for track, feature_id in connection.execute("SELECT track, feature_id FROM hearings"):
+                asked.setdefault(track, set()).add(feature_id)
+            rows = connection.execute(f"SELECT id, path, size_bytes, mtime_ns FROM tracks{condition}", values)  # noqa: S608  # a constant
+            return {
+                _path(path): KnownFile(FileStamp(size_bytes, mtime_ns), frozenset(asked.get(track, ())))
+                for track, path, size_bytes, mtime_ns in rows
+            }
+
+    def outdated(self, model: GenreModel, *, after: int, limit: int) -> Outdated:
+        """Return features of `model` that another classifier has answered: at most `limit`, of tracks after an id."""
         with self._translated():
-            rows = self._connection.execute(f"SELECT * FROM tracks{condition} ORDER BY path", values)  # noqa: S608  # a constant
-            found = [_read_track(row) for row in rows]
-        return [one for one in found if genre is None or one.track.genre is genre]
+            rows = self._connection.execute(
+                "SELECT track, features FROM hearings WHERE track > ? AND feature_id = ? AND genre IS NOT NULL "
+                "AND (model_id <> ? OR space_id <> ?) ORDER BY track LIMIT ?",
+                (after, model.feature_id, model.model_id, model.space_id, limit),
+            ).fetchall()
+        return Outdated([row[0] for row in rows], self._joined([row[1] for row in rows], model.feature_id))
+
+    def put_answers(self, model: GenreModel, ids: Sequence[int], answers: Sequence[GenreAnswer]) -> None:
+        """Write what `model` answers, in place of another classifier's answers, to features that are kept."""
+        now = (model.space_id, model.model_id)
+        rows = [
+            (*now, answer.genre, answer.confidence, answer.is_sure, track, model.feature_id, *now)
+            for track, answer in zip(ids, answers, strict=True)
+        ]
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE hearings SET space_id = ?, model_id = ?, genre = ?, confidence = ?, is_sure = ? "
+                "WHERE track = ? AND feature_id = ? AND genre IS NOT NULL AND (space_id <> ? OR model_id <> ?)",
+                rows,
+            )
 
     def failures(self, *, under: Path | None = None) -> list[Failure]:
         """Return the files that could not be used, below the folder `under` if given."""
@@ -180,6 +211,27 @@ class Catalogue:
             rows = self._connection.execute(f"SELECT * FROM failures{condition} ORDER BY path", values)  # noqa: S608  # a constant
             return [Failure(_path(row[0]), FileStamp(row[1], row[2]), row[3], bool(row[4])) for row in rows]
 
+    def _heard(self, connection: sqlite3.Connection, feature_id: str, position: dict[int, int]) -> HeardRows:
+        found = connection.execute(
+            "SELECT track, genre, confidence, is_sure, features FROM hearings "
+            "WHERE feature_id = ? AND genre IS NOT NULL",
+            (feature_id,),
+        ).fetchall()
+        found = sorted((position[row[0]], *row[1:]) for row in found if row[0] in position)
+        return HeardRows(
+            rows=np.array([row[0] for row in found], dtype=np.intp),
+            features=self._joined([row[4] for row in found], feature_id),
+            answers=[GenreAnswer(Genre(row[1]), row[2], bool(row[3])) for row in found],
+        )
+
+    def _joined(self, blobs: Sequence[bytes], feature_id: str) -> NDArray[np.float64]:
+        """The raw features of rows as one array: they all have the same length."""
+        if not blobs:
+            return np.empty((0, 0), dtype=_FEATURE_TYPE)
+        if len({len(blob) for blob in blobs}) > 1 or len(blobs[0]) % _FEATURE_TYPE.itemsize:
+            raise CatalogueError(f"the catalogue {self._path} is damaged: features {feature_id} of different lengths")
+        return np.frombuffer(b"".join(blobs), dtype=_FEATURE_TYPE).reshape(len(blobs), -1)
+
     def _prepare(self) -> None:
         with self._translated():
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -187,13 +239,36 @@ class Catalogue:
         with self._transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
+                schema.create(connection)
+            elif version == 1:
+                self._move_up(connection)
+            elif version != schema.SCHEMA_VERSION:
                 raise CatalogueError(
-                    f"the catalogue {self._path} is of version {version}; this program knows version {SCHEMA_VERSION}"
+                    f"the catalogue {self._path} is of version {version}; "
+                    f"this program knows version {schema.SCHEMA_VERSION}"
                 )
+        if version == 1:
+            schema.copy_path(self._path).unlink(missing_ok=True)
+
+    def _move_up(self, connection: sqlite3.Connection) -> None:
+        try:
+            schema.move_up(connection, self._path)
+        except OSError as error:
+            raise CatalogueError(
+                f"the catalogue {self._path} cannot be copied before it is changed: {error}"
+            ) from error
+        _logger.info("the catalogue %s is now of version %d", self._path, schema.SCHEMA_VERSION)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Several queries that see the same state."""
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -233,23 +308,28 @@ def _path(key: bytes) -> Path:
     return Path(os.fsdecode(key))
 
 
-def _read_track(row: tuple[Any, ...]) -> CataloguedTrack:
-    (key, size_bytes, mtime_ns, title, artist, album, year, tag, told, confidence, model_id, duration_s, kind, blob) = (
-        row
+def _drop_tracks(connection: sqlite3.Connection, keys: Sequence[tuple[bytes]]) -> None:
+    connection.executemany("DELETE FROM hearings WHERE track = (SELECT id FROM tracks WHERE path = ?)", keys)
+    connection.executemany("DELETE FROM tracks WHERE path = ?", keys)
+
+
+def _hearing_row(hearing: Hearing) -> tuple[Any, ...]:
+    answer = hearing.answer
+    told = (answer.genre, answer.confidence, answer.is_sure) if answer else (None, None, None)
+    numbers = hearing.features.astype(_FEATURE_TYPE).tobytes()
+    return hearing.feature_id, hearing.space_id, hearing.model_id, *told, hearing.reason, numbers
+
+
+def _hearing(row: tuple[Any, ...]) -> Hearing:
+    feature_id, space_id, model_id, genre, confidence, is_sure, reason, numbers = row
+    answer = GenreAnswer(Genre(genre), confidence, bool(is_sure)) if genre else None
+    features = np.frombuffer(numbers, dtype=_FEATURE_TYPE)
+    return Hearing(feature_id, space_id, model_id, features, answer, reason)
+
+
+def _file(row: tuple[Any, ...]) -> CataloguedFile:
+    key, size_bytes, mtime_ns, title, artist, album, year, tag, duration_s, kind = row
+    genre = Genre(tag) if tag else None
+    return CataloguedFile(
+        _path(key), size_bytes, mtime_ns, title, artist, album, year, genre, duration_s, AudioType(kind)
     )
-    track = Track(
-        path=_path(key),
-        title=title,
-        artist=artist,
-        album=album,
-        year=year,
-        genre=Genre(tag or told),
-        genre_origin=GenreOrigin.TAG if tag else GenreOrigin.MODEL,
-        model_genre=Genre(told),
-        confidence=confidence,
-        duration_s=duration_s,
-        audio_type=AudioType(kind),
-        size_bytes=size_bytes,
-        mtime_ns=mtime_ns,
-    )
-    return CataloguedTrack(track, np.frombuffer(blob, dtype=_FEATURE_TYPE), model_id)

@@ -3,43 +3,100 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, CataloguedTrack
-from dnai.tracks import Track
+from dnai.genre.model import GenreAnswer, GenreModel
+from dnai.library.catalogue import Catalogue
+from dnai.library.rows import CataloguedFile, Snapshot
+from dnai.tracks import GenreOrigin, Track
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpaceVectors:
+    """The vectors of one feature space, of those tracks that have one.
+
+    `rows`, shape ``(k,)``, ascend and say which tracks they are; `vectors` have shape ``(k, d)``. The
+    classifier `model_id` only informs.
+    """
+
+    space_id: str
+    model_id: str
+    rows: NDArray[np.intp]
+    vectors: NDArray[np.float32]
+
+    def vector(self, row: int) -> NDArray[np.float32] | None:
+        """Return the vector, shape ``(d,)``, of the track at `row`, or None where it has none."""
+        place = int(np.searchsorted(self.rows, row))
+        if place == len(self.rows) or self.rows[place] != row:
+            return None
+        vector: NDArray[np.float32] = self.vectors[place]
+        return vector
+
+
+def vectors_of_all(space_id: str, vectors: NDArray[np.float32], *, model_id: str = "") -> SpaceVectors:
+    """Return the vectors of a space in which every track has one, shape ``(n, d)``."""
+    return SpaceVectors(space_id, model_id, np.arange(len(vectors)), vectors)
 
 
 class Collection:
-    """The tracks of a catalogue at one moment, with their standardised vectors; never changed.
+    """The tracks of a catalogue at one moment, with their vectors in each feature space; never changed.
+
+    The genre of a track is that of its tag, if tags count and it has one; else what the first of the
+    models that have heard it says, which is marked where that model is not sure. A track without a
+    tag that no model has heard has no genre yet, and is not in the collection.
+
+    Parameters
+    ----------
+    snapshot
+        What the catalogue holds.
+    models
+        In order of preference.
+    use_tags
+        Whether a tag comes before what the models hear.
 
     Attributes
     ----------
     tracks
         Length ``n``.
-    vectors
-        Shape ``(n, d)``, in the space of the model.
+    spaces
+        The vectors of each model's space, the preferred one first.
     """
 
-    def __init__(self, catalogued: Sequence[CataloguedTrack], model: GenreModel) -> None:
-        self.tracks: tuple[Track, ...] = tuple(one.track for one in catalogued)
-        if catalogued:
-            self.vectors: NDArray[np.float32] = model.vectors(np.array([one.features for one in catalogued]))
-        else:
-            self.vectors = np.empty((0, model.dimension), dtype=np.float32)
+    def __init__(self, snapshot: Snapshot, models: Sequence[GenreModel], *, use_tags: bool = True) -> None:
+        told = _first_answers(snapshot, models)
+        tracks = [_track(file, told.get(i), use_tags=use_tags) for i, file in enumerate(snapshot.files)]
+        kept = np.array([track is not None for track in tracks], dtype=bool)
+        self.tracks: tuple[Track, ...] = tuple(track for track in tracks if track is not None)
+        self.spaces: tuple[SpaceVectors, ...] = tuple(_space(snapshot, model, kept) for model in models)
         self._rows = {track.path: row for row, track in enumerate(self.tracks)}
 
     def __len__(self) -> int:
         return len(self.tracks)
 
-    def vector(self, track: Track) -> NDArray[np.float32]:
-        """Return the vector of one of the tracks, shape ``(d,)``; raises KeyError for a stranger."""
-        row: NDArray[np.float32] = self.vectors[self._rows[track.path]]
-        return row
+    def vectors(self, track: Track) -> dict[str, NDArray[np.float32]]:
+        """Return the vector of one of the tracks in each space that it has one in, shape ``(d,)``; preferred first.
+
+        Raises
+        ------
+        KeyError
+            For a track that is not in the collection.
+        """
+        row = self._rows[track.path]
+        found = {space.space_id: space.vector(row) for space in self.spaces}
+        return {space_id: vector for space_id, vector in found.items() if vector is not None}
+
+
+def read_collection(
+    catalogue: Catalogue, models: Sequence[GenreModel], *, use_tags: bool = True, under: Path | None = None
+) -> Collection:
+    """Return the collection as the catalogue has it now; raises `CatalogueError`."""
+    snapshot = catalogue.snapshot([model.feature_id for model in models], under=under)
+    return Collection(snapshot, models, use_tags=use_tags)
 
 
 class LiveCollection:
@@ -49,18 +106,28 @@ class LiveCollection:
     ----------
     catalogue_path
         The catalogue; while it does not exist the collection is empty.
+    models, use_tags
+        As for `Collection`.
     under
         Only tracks below this folder belong to it.
     """
 
-    def __init__(self, catalogue_path: Path, model: GenreModel, *, under: Path | None = None) -> None:
+    def __init__(
+        self,
+        catalogue_path: Path,
+        models: Sequence[GenreModel],
+        *,
+        use_tags: bool = True,
+        under: Path | None = None,
+    ) -> None:
         self._path = catalogue_path
-        self._model = model
+        self._models = tuple(models)
+        self._use_tags = use_tags
         self._under = under
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self._version: int | None = None
-        self._current = Collection((), model)
+        self._current = Collection(Snapshot(), models)
 
     def current(self) -> Collection:
         """Return the collection; the same object as before while the catalogue has not changed.
@@ -77,7 +144,9 @@ class LiveCollection:
                 self._catalogue = Catalogue(self._path, shared=True)
             version = self._catalogue.version()
             if version != self._version:
-                self._current = Collection(self._catalogue.tracks(under=self._under), self._model)
+                self._current = read_collection(
+                    self._catalogue, self._models, use_tags=self._use_tags, under=self._under
+                )
                 self._version = version
             return self._current
 
@@ -88,3 +157,52 @@ class LiveCollection:
                 self._catalogue.close()
                 self._catalogue = None
                 self._version = None
+
+
+def _first_answers(snapshot: Snapshot, models: Sequence[GenreModel]) -> Mapping[int, tuple[GenreAnswer, str]]:
+    """For each file that a model has heard, the answer of the preferred one, and its name."""
+    told: dict[int, tuple[GenreAnswer, str]] = {}
+    for model in reversed(models):
+        heard = snapshot.heard.get(model.feature_id)
+        if heard is not None:
+            told.update(
+                (row, (answer, model.name)) for row, answer in zip(heard.rows.tolist(), heard.answers, strict=True)
+            )
+    return told
+
+
+def _track(file: CataloguedFile, told: tuple[GenreAnswer, str] | None, *, use_tags: bool) -> Track | None:
+    answer, told_by = told or (None, "")
+    if use_tags and file.tag_genre is not None:
+        genre, origin = file.tag_genre, GenreOrigin.TAG
+    elif answer is not None:
+        genre, origin = answer.genre, GenreOrigin.MODEL if answer.is_sure else GenreOrigin.UNSURE
+    else:
+        return None
+    return Track(
+        path=file.path,
+        title=file.title,
+        artist=file.artist,
+        album=file.album,
+        year=file.year,
+        genre=genre,
+        genre_origin=origin,
+        model_genre=answer.genre if answer else None,
+        confidence=answer.confidence if answer else 0.0,
+        duration_s=file.duration_s,
+        audio_type=file.audio_type,
+        size_bytes=file.size_bytes,
+        mtime_ns=file.mtime_ns,
+        told_by=told_by,
+    )
+
+
+def _space(snapshot: Snapshot, model: GenreModel, kept: NDArray[np.bool_]) -> SpaceVectors:
+    """The vectors of a model's space; `kept` says which files of the snapshot became tracks, shape ``(n,)``."""
+    heard = snapshot.heard.get(model.feature_id)
+    if heard is None or not len(heard.rows):
+        none = np.empty((0, model.dimension), dtype=np.float32)
+        return SpaceVectors(model.space_id, model.model_id, np.empty(0, dtype=np.intp), none)
+    # Whatever a model has heard has an answer, and so is a track.
+    rows = (np.cumsum(kept) - 1)[heard.rows]
+    return SpaceVectors(model.space_id, model.model_id, rows, model.vectors(heard.features))

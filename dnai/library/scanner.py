@@ -5,81 +5,119 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-
-from dnai.audio.decode import decode
-from dnai.audio.features import FEATURE_DEFINITION, FEATURE_NAMES, extract_features
-from dnai.audio.tags import read_tags
-from dnai.errors import AudioError, CatalogueFullError, ModelError, UsageError
+from dnai.errors import AudioError, CatalogueFullError, UsageError
+from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, CataloguedTrack, Failure, FileStamp
+from dnai.library.analysis import (
+    Ear,
+    OpenExtractor,
+    analyse_file,
+    decode_file,
+    describe_unforeseen,
+    hear,
+    open_ears,
+    unheard,
+)
+from dnai.library.catalogue import Catalogue
+from dnai.library.rows import Failure, FileStamp, Hearing, KnownFile
 from dnai.text import clean_text
-from dnai.tracks import AUDIO_SUFFIXES, GenreOrigin, Track
+from dnai.tracks import AUDIO_SUFFIXES
 
+_BATCH = 500
 _logger = logging.getLogger(__name__)
+
+
+class ScanStep(StrEnum):
+    """What a scan does: first new and changed files, then tracks that not every model has heard yet."""
+
+    NEW = "new"
+    UPDATE = "update"
 
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """How far a scan is: `done` of `total` new or changed files, and the name of the one in hand."""
+    """How far a step of a scan is: `done` of `total` files, and the name of the one in hand."""
 
     done: int
     total: int
     current: str
+    step: ScanStep = ScanStep.NEW
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSummary:
-    """What a scan did, in files. `unchanged` counts tracks and failures that were known already."""
+    """What a scan did, in files.
+
+    `unchanged` counts tracks and failures that were known already; `updated` are those of them that a
+    model has heard for the first time.
+    """
 
     analysed: int
     failed: int
     unchanged: int
     dropped: int
+    updated: int = 0
 
 
 def scan_folder(
-    folder: Path, catalogue: Catalogue, model: GenreModel, *, report: Callable[[ScanProgress], None]
+    folder: Path,
+    catalogue: Catalogue,
+    models: Sequence[GenreModel],
+    *,
+    report: Callable[[ScanProgress], None],
+    open_extractor: OpenExtractor = open_extractor,
 ) -> ScanSummary:
     """Bring the catalogue up to date with `folder` and everything below it.
 
-    Only new and changed files are analysed; files that are gone are dropped. Rows of other folders
-    stay as they are. A file that cannot be used is recorded with its reason and costs only itself.
+    New and changed files are analysed, and files that are gone are dropped. Then rows that another
+    classifier has answered are answered anew out of the features that are kept, and tracks that a
+    model has not heard yet are decoded once more for that model alone. Each row is written at once:
+    whoever reads the catalogue meanwhile goes on with what there is. Files of other folders are left
+    alone. A file that cannot be used is recorded with its reason and costs only itself.
+
+    Parameters
+    ----------
+    models
+        In order of preference.
+    open_extractor
+        Opens what measures the features of a model; called once for each, and only if a file is to
+        be decoded.
 
     Raises
     ------
     UsageError
         When the folder does not exist or cannot be read.
     ModelError
-        When the model knows other features than the ones that are measured.
+        When the features of a model cannot be measured.
     CatalogueError
         When the catalogue cannot be written; what was written before is kept.
     """
-    _check_model(model)
     root = music_root(folder)
-    known = {one.track.path: one for one in catalogue.tracks(under=root)}
+    known = catalogue.known_files(under=root)
     failed_before = {failure.path: failure for failure in catalogue.failures(under=root)}
     found = dict(find_sound_files(root))
     catalogue.forget([path for path in (*known, *failed_before) if path not in found])
-    for one in known.values():
-        if one.model_id != model.model_id and one.track.path in found:
-            catalogue.put_track(_reclassified(one, model))
-    fresh = [path for path, stamp in found.items() if not _is_known(path, stamp, known, failed_before)]
-    failed = 0
-    for done, path in enumerate(fresh):
-        report(ScanProgress(done, len(fresh), path.name))
-        failed += not _scan_file(path, found[path], catalogue, model)
-    report(ScanProgress(len(fresh), len(fresh), ""))
+    scan = _Scan(catalogue, _Ears(models, open_extractor), report)
+    fresh = {path: stamp for path, stamp in found.items() if not _is_known(path, stamp, known, failed_before)}
+    failed = scan.analyse(fresh)
+    _answer_anew(catalogue, models)
+    wanted = {model.feature_id for model in models}
+    old = {
+        path: wanted - file.feature_ids
+        for path, file in known.items()
+        if path in found and path not in fresh and wanted - file.feature_ids
+    }
     return ScanSummary(
         analysed=len(fresh) - failed,
         failed=failed,
         unchanged=len(found) - len(fresh),
         dropped=len({*known, *failed_before} - found.keys()),
+        updated=scan.update(old, known),
     )
 
 
@@ -123,14 +161,6 @@ def music_root(folder: Path) -> Path:
     return Path(os.path.normpath(root))
 
 
-def _check_model(model: GenreModel) -> None:
-    if model.feature_names != FEATURE_NAMES or model.feature_definition != FEATURE_DEFINITION:
-        raise ModelError(
-            f"the model {model.name} knows {model.feature_definition!r}, "
-            f"and this program measures {FEATURE_DEFINITION!r}: choose another model"
-        )
-
-
 def _log_unreadable(error: OSError) -> None:
     _logger.warning("left out %s: %s", clean_text(os.fsdecode(error.filename or "")), error.strerror)
 
@@ -159,73 +189,103 @@ def _stamp(path: Path) -> FileStamp | None:
 
 
 def _is_known(
-    path: Path, stamp: FileStamp, known: dict[Path, CataloguedTrack], failed_before: dict[Path, Failure]
+    path: Path, stamp: FileStamp, known: Mapping[Path, KnownFile], failed_before: Mapping[Path, Failure]
 ) -> bool:
     if path in known:
-        return FileStamp(known[path].track.size_bytes, known[path].track.mtime_ns) == stamp
+        return known[path].stamp == stamp
     failure = failed_before.get(path)
     return failure is not None and failure.stamp == stamp and not failure.passing
 
 
-def _scan_file(path: Path, stamp: FileStamp, catalogue: Catalogue, model: GenreModel) -> bool:
-    """Analyse one file and write its row; return whether it became a track."""
-    try:
-        catalogued = analyse_file(path, stamp, model)
-    except AudioError as error:
-        catalogue.put_failure(Failure(path, stamp, reason=str(error), passing=False))
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise CatalogueFullError(f"no room on the disk while scanning {path}: make room and scan again") from error
-        catalogue.put_failure(Failure(path, stamp, reason=f"not readable: {error.strerror}", passing=True))
-    except Exception as error:  # one file must never end the scan of the others
-        _logger.exception("the analysis of %s failed", clean_text(str(path)))
-        reason = f"the analysis failed: {type(error).__name__}: {error}"
-        catalogue.put_failure(Failure(path, stamp, reason=clean_text(reason), passing=False))
-    else:
-        catalogue.put_track(catalogued)
-        return True
-    return False
+class _Ears:
+    """The ears of a scan, opened when the first file is to be decoded."""
+
+    def __init__(self, models: Sequence[GenreModel], open_extractor: OpenExtractor) -> None:
+        self._models = models
+        self._open_extractor = open_extractor
+        self._opened: tuple[Ear, ...] | None = None
+
+    def open(self) -> tuple[Ear, ...]:
+        if self._opened is None:
+            self._opened = open_ears(self._models, self._open_extractor)
+        return self._opened
 
 
-def analyse_file(path: Path, stamp: FileStamp, model: GenreModel) -> CataloguedTrack:
-    """Return everything that the catalogue keeps of a sound file.
+class _Scan:
+    """The two steps of a scan that decode files."""
 
-    Raises
-    ------
-    AudioError
-        When the file is none, cannot be read as sound, or nothing can be measured on it.
-    OSError
-        When it cannot be opened or read.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise AudioError("not a file, but a pipe, a socket or a device")
-    if not stamp.size_bytes:
-        raise AudioError("empty: 0 bytes")
-    samples = decode(path)
-    features = extract_features(samples.y)
-    answer = model.classify(features[np.newaxis])[0]
-    tags = read_tags(path)
-    track = Track(
-        path=path,
-        title=tags.title,
-        artist=tags.artist,
-        album=tags.album,
-        year=tags.year,
-        genre=tags.genre or answer.genre,
-        genre_origin=GenreOrigin.TAG if tags.genre else GenreOrigin.MODEL,
-        model_genre=answer.genre,
-        confidence=answer.confidence,
-        duration_s=samples.duration_s,
-        audio_type=AUDIO_SUFFIXES[path.suffix.lower()],
-        size_bytes=stamp.size_bytes,
-        mtime_ns=stamp.mtime_ns,
-    )
-    return CataloguedTrack(track, features, model.model_id)
+    def __init__(self, catalogue: Catalogue, ears: _Ears, report: Callable[[ScanProgress], None]) -> None:
+        self._catalogue = catalogue
+        self._ears = ears
+        self._report = report
+
+    def analyse(self, fresh: Mapping[Path, FileStamp]) -> int:
+        """Analyse new and changed files; return how many could not be used."""
+        failed = 0
+        for done, (path, stamp) in enumerate(fresh.items()):
+            self._report(ScanProgress(done, len(fresh), path.name))
+            failed += not self._analyse(path, stamp)
+        self._report(ScanProgress(len(fresh), len(fresh), ""))
+        return failed
+
+    def update(self, old: Mapping[Path, set[str]], known: Mapping[Path, KnownFile]) -> int:
+        """Let tracks be heard by the models that have not heard them; return how many were."""
+        updated = 0
+        for done, (path, missing) in enumerate(old.items()):
+            self._report(ScanProgress(done, len(old), path.name, ScanStep.UPDATE))
+            updated += self._update(path, known[path].stamp, missing)
+        if old:
+            self._report(ScanProgress(len(old), len(old), "", ScanStep.UPDATE))
+        return updated
+
+    def _analyse(self, path: Path, stamp: FileStamp) -> bool:
+        """Analyse one file and write its row; return whether it became a track."""
+        ears = self._ears.open()
+        try:
+            catalogued = analyse_file(path, stamp, ears)
+        except AudioError as error:
+            self._catalogue.put_failure(Failure(path, stamp, reason=str(error), passing=False))
+        except OSError as error:
+            _check_room(error, path)
+            self._catalogue.put_failure(Failure(path, stamp, reason=f"not readable: {error.strerror}", passing=True))
+        except Exception as error:  # one file must never end the scan of the others
+            _logger.exception("the analysis of %s failed", clean_text(str(path)))
+            self._catalogue.put_failure(Failure(path, stamp, reason=describe_unforeseen(error), passing=False))
+        else:
+            self._catalogue.put_track(catalogued)
+            return True
+        return False
+
+    def _update(self, path: Path, stamp: FileStamp, missing: set[str]) -> bool:
+        """Add what the missing models hear in one file, or why they cannot; return whether one of them heard it."""
+        ears = [ear for ear in self._ears.open() if ear.model.feature_id in missing]
+        hearings: list[Hearing]
+        try:
+            samples = decode_file(path, stamp)
+        except AudioError as error:
+            hearings = [unheard(ear.model, reason=str(error)) for ear in ears]
+        except OSError as error:  # it may be there again next time
+            _check_room(error, path)
+            _logger.warning("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
+            return False
+        except Exception as error:  # one file must never end the scan of the others
+            _logger.exception("the analysis of %s failed", clean_text(str(path)))
+            hearings = [unheard(ear.model, reason=describe_unforeseen(error)) for ear in ears]
+        else:
+            hearings = [hear(samples.y, ear, path=path) for ear in ears]
+        self._catalogue.put_hearings(path, stamp, hearings)
+        return any(hearing.answer is not None for hearing in hearings)
 
 
-def _reclassified(one: CataloguedTrack, model: GenreModel) -> CataloguedTrack:
-    """The same track as another classifier hears it; its file is not read again."""
-    answer = model.classify(one.features[np.newaxis])[0]
-    genre = one.track.genre if one.track.genre_origin is GenreOrigin.TAG else answer.genre
-    track = replace(one.track, genre=genre, model_genre=answer.genre, confidence=answer.confidence)
-    return CataloguedTrack(track, one.features, model.model_id)
+def _check_room(error: OSError, path: Path) -> None:
+    if error.errno == errno.ENOSPC:
+        raise CatalogueFullError(f"no room on the disk while scanning {path}: make room and scan again") from error
+
+
+def _answer_anew(catalogue: Catalogue, models: Sequence[GenreModel]) -> None:
+    """Let the present classifiers answer what others have answered; no file is read."""
+    for model in models:
+        after = 0
+        while (rows := catalogue.outdated(model, after=after, limit=_BATCH)).ids:
+            catalogue.put_answers(model, rows.ids, model.classify(rows.features))
+            after = rows.ids[-1]

@@ -50,8 +50,10 @@ class Request(msgspec.Struct, frozen=True):
 class Offer(msgspec.Struct, frozen=True):
     """A worker has music: its mean distance in `space_id` over `tracks` tracks, and how to get it.
 
-    `mean_distance` has the unit of the space (standard deviations for ``librosa26``). The ticket
-    opens one session at ``host:port``.
+    `mean_distance` is Euclidean, in the unit of `space_id`: standard deviations of a feature, or, where
+    the vectors of the space have length one, a number from 0 (same direction) to 2 (opposite). It means
+    nothing beside a distance of another space. `model_id` is the classifier of that space; it only
+    informs. The ticket opens one session at ``host:port``.
     """
 
     provider_id: Token

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.errors import UsageError
-from dnai.tracks import Genre
+from dnai.library.collection import SpaceVectors
+from dnai.tracks import Genre, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def genre_midpoints(
     genres
         The genre of each track, length ``n``.
     matrix
-        The standardised vector of each track, shape ``(n, d)``.
+        The vector of each track in one feature space, shape ``(n, d)``.
     reference
         The model's own midpoints, shape ``(d,)`` each, for genres of which the owner has no track.
 
@@ -53,3 +54,14 @@ def genre_midpoints(
             mean = matrix[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
             midpoints[genre] = Midpoint(vector=mean, tracks=len(rows))
     return midpoints
+
+
+def space_midpoints(
+    tracks: Sequence[Track], space: SpaceVectors, *, reference: Mapping[Genre, NDArray[np.float32]]
+) -> dict[Genre, Midpoint]:
+    """Return the midpoint of each genre in one space, out of those of the tracks that have a vector in it.
+
+    Raises as `genre_midpoints`.
+    """
+    genres = [tracks[row].genre for row in space.rows.tolist()]
+    return genre_midpoints(genres, space.vectors, reference=reference)

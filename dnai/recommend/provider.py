@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnai.errors import ProtocolError, UsageError
+from dnai.library.collection import SpaceVectors
 from dnai.recommend.distance import euclidean_distances
 from dnai.recommend.messages import Decline, Goodbye, Hello, Offer, Request
 from dnai.tracks import MAX_PLAYLIST_TRACKS, Genre, Track
@@ -18,7 +19,12 @@ NO_TRACKS = "no_tracks"
 UNKNOWN_SPACE = "unknown_space"
 BUSY = "busy"
 
+NEARLY_ALL = 0.9
+"""A space that covers this share of what the best-covered one does counts as known, as `Shelf.choose_space` says."""
+
 _MAX_USERS_COUNTED = 1000
+_GENRES = tuple(Genre)
+_CODES = {genre: code for code, genre in enumerate(_GENRES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,53 +44,100 @@ class Shelf:
     tracks
         The tracks, length ``n``.
     spaces
-        For each feature space the vectors of the tracks, shape ``(n, d)``.
+        For each feature space the vectors of the tracks that have one in it.
 
     Raises
     ------
     UsageError
-        When a space has not one vector for each track.
+        When a space has not one vector for each of its rows, or rows of other tracks.
     """
 
-    def __init__(self, tracks: Sequence[Track], spaces: Mapping[str, NDArray[np.float32]]) -> None:
-        for space_id, matrix in spaces.items():
-            if matrix.ndim != 2 or len(matrix) != len(tracks):
-                raise UsageError(f"{space_id}: vectors of shape {matrix.shape} for {len(tracks)} tracks")
+    def __init__(self, tracks: Sequence[Track], spaces: Sequence[SpaceVectors]) -> None:
         self._tracks = tuple(tracks)
-        self._dimensions = {space_id: matrix.shape[1] for space_id, matrix in spaces.items()}
-        self._rows: dict[Genre, NDArray[np.intp]] = {}
-        self._matrices: dict[tuple[Genre, str], NDArray[np.float32]] = {}
-        for genre in Genre:
-            rows = np.array([i for i, track in enumerate(tracks) if track.genre is genre], dtype=np.intp)
-            if len(rows):
-                self._rows[genre] = rows
-                for space_id, matrix in spaces.items():
-                    self._matrices[genre, space_id] = np.ascontiguousarray(matrix[rows], dtype=np.float32)
+        self._spaces = {space.space_id: space for space in spaces}
+        codes = np.array([_CODES[track.genre] for track in tracks], dtype=np.intp)
+        counts = np.bincount(codes, minlength=len(_GENRES)).tolist()
+        self._counts = {genre: count for genre, count in zip(_GENRES, counts, strict=True) if count}
+        self._parts: dict[tuple[Genre, str], _Part] = {}
+        for space in spaces:
+            _check_rows(space, len(tracks))
+            for genre, code in _CODES.items():
+                chosen = codes[space.rows] == code
+                if chosen.any():
+                    vectors = np.ascontiguousarray(space.vectors[chosen], dtype=np.float32)
+                    self._parts[genre, space.space_id] = _Part(space.rows[chosen], vectors)
 
     def __len__(self) -> int:
         return len(self._tracks)
 
     def counts(self) -> dict[Genre, int]:
         """Return how many tracks there are of each genre that has any."""
-        return {genre: len(rows) for genre, rows in self._rows.items()}
+        return dict(self._counts)
 
     def dimension(self, space_id: str) -> int | None:
         """Return how many numbers a vector of `space_id` has, or None where the space is unknown here."""
-        return self._dimensions.get(space_id)
+        space = self._spaces.get(space_id)
+        return None if space is None else space.vectors.shape[1]
+
+    def model_id(self, space_id: str) -> str:
+        """Return the classifier of a space that is known here."""
+        return self._spaces[space_id].model_id
+
+    def covered(self, genre: Genre, space_id: str) -> int:
+        """Return how many tracks of `genre` have a vector in `space_id`."""
+        part = self._parts.get((genre, space_id))
+        return 0 if part is None else len(part.rows)
+
+    def choose_space(self, genre: Genre, space_ids: Iterable[str]) -> str | None:
+        """Return the space to measure tracks of `genre` in, of those given in order of preference.
+
+        A space counts as known when it covers at least `NEARLY_ALL` of the tracks of that genre that
+        the best-covered space of this shelf covers; the first such is chosen. So a catalogue that is
+        being brought up to date goes on answering in the old space until the new one is nearly
+        complete. Where none of the given spaces is that far, the best covered of them is chosen, and
+        where none has any vector, the result is None. Where there is no track of the genre at all, any
+        space of this shelf counts as known.
+        """
+        asked = [space_id for space_id in space_ids if space_id in self._spaces]
+        best = max((self.covered(genre, space_id) for space_id in self._spaces), default=0)
+        if genre in self._counts:
+            asked = [space_id for space_id in asked if self.covered(genre, space_id)]
+        known = [space_id for space_id in asked if self.covered(genre, space_id) >= NEARLY_ALL * best]
+        if known:
+            return known[0]
+        return max(asked, key=lambda space_id: self.covered(genre, space_id), default=None)
 
     def distances(self, query: PlaylistQuery) -> NDArray[np.float32]:
         """Return the distances from the query's vector to the tracks of its genre; empty where there are none."""
-        matrix = self._matrices.get((query.genre, query.space_id))
-        if matrix is None:
+        part = self._parts.get((query.genre, query.space_id))
+        if part is None:
             return np.empty(0, dtype=np.float32)
-        return euclidean_distances(query.vector, matrix)
+        return euclidean_distances(query.vector, part.vectors)
 
     def nearest(self, query: PlaylistQuery, *, limit: int = MAX_PLAYLIST_TRACKS) -> list[tuple[Track, float]]:
         """Return the tracks of the query's genre with their distances, the nearest first, at most `limit`."""
+        part = self._parts.get((query.genre, query.space_id))
+        if part is None:
+            return []
         distances = self.distances(query)
         order = np.argsort(distances, kind="stable")[:limit]
-        rows = self._rows.get(query.genre, np.empty(0, dtype=np.intp))
-        return [(self._tracks[rows[i]], float(distances[i])) for i in order]
+        return [(self._tracks[part.rows[i]], float(distances[i])) for i in order]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The tracks of one genre that have a vector in one space: which they are, ``(k,)``, and where, ``(k, d)``."""
+
+    rows: NDArray[np.intp]
+    vectors: NDArray[np.float32]
+
+
+def _check_rows(space: SpaceVectors, tracks: int) -> None:
+    rows, vectors = space.rows, space.vectors
+    if vectors.ndim != 2 or len(vectors) != len(rows):
+        raise UsageError(f"{space.space_id}: vectors of shape {vectors.shape} for {len(rows)} tracks")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < tracks:
+        raise UsageError(f"{space.space_id}: rows from {rows.min()} to {rows.max()} of {tracks} tracks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +157,6 @@ class Provider:
         Random, and the same for as long as the data directory lives.
     name
         A label for people; nothing is decided by it.
-    model_id
-        Which classifier told the genres.
     issue_ticket
         Called with the user and the query of each offer; returns the ticket that goes into it.
     host, port
@@ -117,7 +168,6 @@ class Provider:
         *,
         provider_id: str,
         name: str,
-        model_id: str,
         issue_ticket: Callable[[str, PlaylistQuery], str],
         host: str,
         port: int,
@@ -125,8 +175,7 @@ class Provider:
     ) -> None:
         self.provider_id = provider_id
         self.name = name
-        self.shelf = Shelf((), {})
-        self._model_id = model_id
+        self.shelf = Shelf((), ())
         self._issue_ticket = issue_ticket
         self._host = host
         self._port = port
@@ -161,17 +210,18 @@ class Provider:
             raise ProtocolError(f"request of user {user_id!r} wants its answer sent to {reply_to[:80]!r}")
         if not self._throttle.admits(user_id, now=now):
             return self._decline(BUSY)
-        query = self._query(request)
+        shelf = self.shelf  # it may be replaced meanwhile
+        query = self._query(request, shelf)
         if query is None:
             return self._decline(UNKNOWN_SPACE)
-        distances = self.shelf.distances(query)
+        distances = shelf.distances(query)
         if not len(distances):
             return self._decline(NO_TRACKS)
         return Offer(
             provider_id=self.provider_id,
             name=self.name,
             space_id=query.space_id,
-            model_id=self._model_id,
+            model_id=shelf.model_id(query.space_id),
             mean_distance=float(np.add.reduce(distances)) / len(distances),
             tracks=len(distances),
             host=self._host,
@@ -179,15 +229,15 @@ class Provider:
             ticket=self._issue_ticket(user_id, query),
         )
 
-    def _query(self, request: Request) -> PlaylistQuery | None:
-        """The first vector of the request whose space is known here."""
-        for space_id, numbers in request.vectors.items():
-            dimension = self.shelf.dimension(space_id)
-            if dimension is not None:
-                if len(numbers) != dimension:
-                    raise ProtocolError(f"a vector of {space_id} has {dimension} numbers, not {len(numbers)}")
-                return PlaylistQuery(request.genre, space_id, np.asarray(numbers, dtype=np.float32))
-        return None
+    def _query(self, request: Request, shelf: Shelf) -> PlaylistQuery | None:
+        """The vector of the first space of the request that is known here."""
+        space_id = shelf.choose_space(request.genre, request.vectors)
+        if space_id is None:
+            return None
+        numbers, dimension = request.vectors[space_id], shelf.dimension(space_id)
+        if len(numbers) != dimension:
+            raise ProtocolError(f"a vector of {space_id} has {dimension} numbers, not {len(numbers)}")
+        return PlaylistQuery(request.genre, space_id, np.asarray(numbers, dtype=np.float32))
 
     def _decline(self, reason: str) -> Decline:
         return Decline(provider_id=self.provider_id, name=self.name, reason=reason)

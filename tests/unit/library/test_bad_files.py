@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dnai.audio.features import extract_features
-from dnai.library import scanner
+from dnai.genre import extraction
 from dnai.library.catalogue import Catalogue
 from dnai.library.scanner import ScanSummary, find_sound_files
 from dnai.text import clean_text
@@ -108,9 +108,9 @@ def test_file_names_of_any_bytes_are_kept_exactly_and_shown_harmlessly(
     (folder / "good.wav").rename(folder / os.fsdecode(name))
     assert scan(folder).analysed == 1
     (one,) = catalogue.tracks()
-    assert os.fsencode(one.track.path.name) == name
-    assert one.track.path.stat().st_size == one.track.size_bytes
-    assert one.track.title == clean_text(one.track.title) != ""
+    assert os.fsencode(one.file.path.name) == name
+    assert one.file.path.stat().st_size == one.file.size_bytes
+    assert one.file.title == clean_text(one.file.title) != ""
     assert scan(folder).unchanged == 1
 
 
@@ -118,7 +118,7 @@ def test_html_in_a_tag_stays_text_and_escapes_are_taken_out(folder: Path, catalo
     """What is shown is decided where it is shown; what rewrites a terminal is not even stored."""
     add_song(folder, "evil.mp3", title="<img src=x onerror=alert(1)>\x1b]0;owned\x07", artist="\u202egnp")
     scan(folder)
-    evil = next(one.track for one in catalogue.tracks() if one.track.path.name == "evil.mp3")
+    evil = next(one.file for one in catalogue.tracks() if one.file.path.name == "evil.mp3")
     assert evil.title == "<img src=x onerror=alert(1)>]0;owned"
     assert evil.artist == "gnp"
 
@@ -133,7 +133,7 @@ def test_a_file_that_breaks_off_is_a_track_or_has_a_reason(
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     summary = scan(folder)
     assert summary.analysed + summary.failed == 2
-    cut = [one.track for one in catalogue.tracks() if one.track.path.name == path.name]
+    cut = [one.file for one in catalogue.tracks() if one.file.path.name == path.name]
     assert (cut and 0.1 <= cut[0].duration_s < 3) or len(reasons(catalogue)[path.name]) > 10
 
 
@@ -144,10 +144,10 @@ def test_an_error_that_nobody_thought_of_costs_one_file(
     add_song(folder, "loud.wav", seed=1)
 
     def fails_once(y: np.ndarray) -> np.ndarray:
-        monkeypatch.setattr(scanner, "extract_features", extract_features)
+        monkeypatch.setattr(extraction, "extract_features", extract_features)
         raise ZeroDivisionError("unthought of\x1b[2J")
 
-    monkeypatch.setattr(scanner, "extract_features", fails_once)
+    monkeypatch.setattr(extraction, "extract_features", fails_once)
     assert scan(folder) == ScanSummary(analysed=1, failed=1, unchanged=0, dropped=0)
     assert reasons(catalogue) == {"good.wav": "the analysis failed: ZeroDivisionError: unthought of[2J"}
 
@@ -157,15 +157,18 @@ import os, sys
 from pathlib import Path
 from dnai.config import PROJECT_DIR
 from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, FileStamp
-from dnai.library.scanner import analyse_file, scan_folder
+from dnai.genre.extraction import open_extractor
+from dnai.library.analysis import analyse_file, open_ears
+from dnai.library.catalogue import Catalogue
+from dnai.library.rows import FileStamp
+from dnai.library.scanner import scan_folder
 folder, model = Path(sys.argv[1]), GenreModel(PROJECT_DIR / "models" / "librosa26")
-analyse_file(folder / "good.wav", FileStamp(1, 1), model)  # loads what nobody may not read
+analyse_file(folder / "good.wav", FileStamp(1, 1), open_ears([model], open_extractor))  # loads what nobody may not read
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
 with Catalogue(Path(sys.argv[2])) as catalogue:
-    print(scan_folder(folder, catalogue, model, report=lambda progress: None))
+    print(scan_folder(folder, catalogue, [model], report=lambda progress: None))
     for failure in catalogue.failures():
         print(failure.path.name, failure.reason, failure.passing)
 """
@@ -190,4 +193,4 @@ def test_a_file_that_may_not_be_read_is_recorded_and_tried_again(folder: Path, t
     assert scan_as_nobody().splitlines()[1:] == refused
     for name in ("locked.wav", "locked.m4a"):
         (folder / name).chmod(0o644)
-    assert scan_as_nobody() == "ScanSummary(analysed=2, failed=0, unchanged=1, dropped=0)\n"
+    assert scan_as_nobody() == "ScanSummary(analysed=2, failed=0, unchanged=1, dropped=0, updated=0)\n"

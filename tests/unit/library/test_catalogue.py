@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,43 +12,91 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnai.errors import CatalogueError
-from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, CataloguedTrack, Failure, FileStamp
-from dnai.library.collection import Collection, LiveCollection
-from dnai.tracks import Genre, GenreOrigin, Track
-from tests.unit.recommend.conftest import made_track
-
-
-def catalogued(path: str, *, genre: Genre = Genre.JAZZ, seed: int = 0, **changes: object) -> CataloguedTrack:
-    track = replace(made_track("T", genre), path=Path(path), **changes)
-    return CataloguedTrack(track, np.random.default_rng(seed).normal(size=26), "model-a")
+from dnai.genre.model import GenreAnswer, GenreModel
+from dnai.library.catalogue import Catalogue
+from dnai.library.collection import LiveCollection
+from dnai.library.rows import Failure, FileStamp, Hearing
+from dnai.tracks import Genre, Track
+from tests.unit.library.conftest import catalogued, heard
 
 
 def test_a_track_comes_back_as_it_was_put_in(catalogue: Catalogue) -> None:
-    """Every field, the features to the last bit, with and without a year, from tag and from model."""
-    first = catalogued("/m/a.mp3", year=1959, title="日本 <b>", confidence=0.123456789)
-    second = catalogued("/m/b.mp3", genre_origin=GenreOrigin.MODEL, model_genre=Genre.POP, genre=Genre.POP, seed=1)
+    """Every field and every hearing, the features to the last bit, with and without year, tag and answer."""
+    deaf = Hearing("other", "space-b", "model-b", np.empty(0), None, reason="too short")
+    first = catalogued("/m/a.mp3", heard(seed=1), heard("other", seed=2), year=1959, title="日本 <b>")
+    second = catalogued("/m/b.mp3", heard(answer=GenreAnswer(Genre.POP, 0.123456789, is_sure=False)), deaf, tag=None)
     for one in (second, first):
         catalogue.put_track(one)
     for put, got in zip((first, second), catalogue.tracks(), strict=True):
-        assert got.track == put.track
-        assert got.model_id == "model-a"
-        np.testing.assert_array_equal(got.features, put.features)
+        assert got.file == put.file
+        for hearing, kept in zip(put.hearings, got.hearings, strict=True):
+            assert (kept.feature_id, kept.space_id, kept.model_id) == (
+                hearing.feature_id,
+                hearing.space_id,
+                hearing.model_id,
+            )
+            assert (kept.answer, kept.reason) == (hearing.answer, hearing.reason)
+            np.testing.assert_array_equal(kept.features, hearing.features)
 
 
-def test_tracks_are_found_by_genre_and_folder(catalogue: Catalogue) -> None:
-    """Each alone and both together; the genre is the shown one, not the model's."""
-    catalogue.put_track(catalogued("/a/1.mp3", genre=Genre.JAZZ, model_genre=Genre.POP))
-    catalogue.put_track(catalogued("/a/2.mp3", genre=Genre.POP))
-    catalogue.put_track(catalogued("/b/3.mp3", genre=Genre.JAZZ))
+def test_a_snapshot_has_what_each_model_heard_of_which_files(catalogue: Catalogue) -> None:
+    """In the order of the paths, not of writing; what was not heard, or could not be, is no row."""
+    deaf = Hearing("other", "space-b", "model-b", np.empty(0), None, reason="too short")
+    late, early = heard("other", seed=2), heard("other", seed=3)
+    catalogue.put_track(catalogued("/m/c.mp3", heard(), late))
+    catalogue.put_track(catalogued("/m/a.mp3", heard(), early))
+    catalogue.put_track(catalogued("/m/b.mp3", heard(), deaf))
+    catalogue.put_track(catalogued("/n/d.mp3", heard()))
+    snapshot = catalogue.snapshot(["features", "other", "unheard of"], under=Path("/m"))
+    assert [file.path.name for file in snapshot.files] == ["a.mp3", "b.mp3", "c.mp3"]
+    assert snapshot.heard["features"].rows.tolist() == [0, 1, 2]
+    assert snapshot.heard["other"].rows.tolist() == [0, 2]
+    np.testing.assert_array_equal(snapshot.heard["other"].features, [early.features, late.features])
+    assert snapshot.heard["other"].answers == [early.answer, late.answer]
+    assert len(snapshot.heard["unheard of"].rows) == 0
 
-    def names(**conditions: object) -> list[str]:
-        return [one.track.path.name for one in catalogue.tracks(**conditions)]
 
-    assert names(genre=Genre.JAZZ) == ["1.mp3", "3.mp3"]
-    assert names(under=Path("/a")) == ["1.mp3", "2.mp3"]
-    assert names(under=Path("/a"), genre=Genre.JAZZ) == ["1.mp3"]
-    assert names(under=Path("/")) == ["1.mp3", "2.mp3", "3.mp3"]
+def test_tracks_are_found_by_folder(catalogue: Catalogue) -> None:
+    """Those below it, and no others."""
+    for path in ("/a/1.mp3", "/a/2.mp3", "/b/3.mp3"):
+        catalogue.put_track(catalogued(path))
+
+    def names(under: Path | None = None) -> list[str]:
+        return [one.file.path.name for one in catalogue.tracks(under=under)]
+
+    assert names(Path("/a")) == ["1.mp3", "2.mp3"]
+    assert names(Path("/")) == names() == ["1.mp3", "2.mp3", "3.mp3"]
+    assert {path.name for path in catalogue.known_files(under=Path("/a"))} == {"1.mp3", "2.mp3"}
+
+
+def test_a_hearing_is_added_to_a_track_of_the_same_file_only(catalogue: Catalogue) -> None:
+    """A file that has changed meanwhile, or is gone, keeps what is known of it now."""
+    path, stamp = Path("/m/a.mp3"), FileStamp(1000, 0)
+    catalogue.put_track(catalogued(str(path), heard()))
+    catalogue.put_hearings(path, FileStamp(1000, 1), [heard("other")])
+    catalogue.put_hearings(Path("/m/gone.mp3"), stamp, [heard("other")])
+    assert catalogue.known_files()[path].feature_ids == {"features"}
+    catalogue.put_hearings(path, stamp, [heard("other")])
+    assert catalogue.known_files()[path].feature_ids == {"features", "other"}
+
+
+def test_nothing_is_left_of_a_track_that_is_forgotten(catalogue: Catalogue) -> None:
+    """Nor of one that has become a failure, or was written anew: no hearing without its track."""
+    for name in "abc":
+        catalogue.put_track(catalogued(f"/m/{name}.mp3", heard(), heard("other")))
+    catalogue.forget([Path("/m/a.mp3")])
+    catalogue.put_failure(Failure(Path("/m/b.mp3"), FileStamp(1, 1), "r", passing=False))
+    catalogue.put_track(catalogued("/m/c.mp3", heard("third")))
+    assert catalogue._connection.execute("SELECT feature_id FROM hearings").fetchall() == [("third",)]
+
+
+def test_features_of_different_lengths_are_damage_that_is_named(catalogue: Catalogue) -> None:
+    """The same features always have the same number of numbers."""
+    catalogue.put_track(catalogued("/m/a.mp3", heard()))
+    short = heard()
+    catalogue.put_track(catalogued("/m/b.mp3", Hearing("features", "s", "m", short.features[:-1], short.answer)))
+    with pytest.raises(CatalogueError, match=r"is damaged: features features of different lengths"):
+        catalogue.snapshot(["features"])
 
 
 names = st.text(st.characters(blacklist_characters="/\0", codec="utf-8"), min_size=1, max_size=5).filter(
@@ -75,7 +122,7 @@ def test_a_newer_catalogue_is_refused_by_its_version_and_left_as_it_is(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 1"):
+    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 2"):
         Catalogue(path)
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (7,)
@@ -112,7 +159,7 @@ def test_a_row_that_cannot_be_written_leaves_the_old_one(catalogue: Catalogue) -
     """The transaction is undone as a whole."""
     catalogue.put_failure(Failure(Path("/m/a.mp3"), FileStamp(1, 1), "old", passing=False))
     with pytest.raises(CatalogueError, match="NOT NULL"):
-        catalogue.put_track(catalogued("/m/a.mp3", title=None))
+        catalogue.put_track(catalogued("/m/a.mp3", heard(), title=None))
     assert [failure.reason for failure in catalogue.failures()] == ["old"]
     catalogue.put_track(catalogued("/m/a.mp3"))
     assert catalogue.failures() == []
@@ -147,24 +194,12 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
         assert len(catalogue.tracks()) == 300
 
 
-def test_a_collection_has_a_standardised_vector_for_each_track(catalogue: Catalogue, model: GenreModel) -> None:
-    """In the order of the tracks; a stranger has none."""
-    ours = [catalogued("/m/a.mp3", seed=1), catalogued("/m/b.mp3", seed=2)]
-    collection = Collection(ours, model)
-    assert len(collection) == 2
-    np.testing.assert_array_equal(collection.vectors, model.standardise(np.array([one.features for one in ours])))
-    np.testing.assert_array_equal(collection.vector(ours[1].track), collection.vectors[1])
-    with pytest.raises(KeyError):
-        collection.vector(made_track("stranger"))
-    assert Collection((), model).vectors.shape == (0, 26)
-
-
 def test_a_live_collection_is_renewed_when_the_catalogue_changes_and_only_then(
     tmp_path: Path, model: GenreModel
 ) -> None:
     """Empty before there is a catalogue; the same object while nothing changes; only its own folder."""
     path = tmp_path / "data" / "catalogue.sqlite3"
-    live = LiveCollection(path, model, under=Path("/m"))
+    live = LiveCollection(path, [model], under=Path("/m"))
     assert len(live.current()) == 0
     assert not path.exists()
     with Catalogue(path) as catalogue:
@@ -184,7 +219,7 @@ def test_a_live_collection_serves_several_threads(tmp_path: Path, model: GenreMo
     """While another connection writes."""
     path = tmp_path / "catalogue.sqlite3"
     with Catalogue(path) as catalogue:
-        live = LiveCollection(path, model)
+        live = LiveCollection(path, [model])
         seen: list[tuple[Track, ...]] = []
         threads = [
             threading.Thread(target=lambda: [seen.append(live.current().tracks) for _ in range(50)]) for _ in range(4)

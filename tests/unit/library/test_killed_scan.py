@@ -29,7 +29,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def content(catalogue: Catalogue) -> list[object]:
-    tracks = [(one.track, one.model_id, one.features.tolist()) for one in catalogue.tracks()]
+    tracks = [
+        (one.file, [(heard.model_id, heard.answer, heard.features.tolist()) for heard in one.hearings])
+        for one in catalogue.tracks()
+    ]
     return [*tracks, *catalogue.failures()]
 
 
@@ -64,7 +67,7 @@ def test_what_was_written_before_a_kill_is_there_and_the_next_scan_completes_it(
         before = now
     scan(folder)
     with Catalogue(data / "catalogue.sqlite3") as killed:
-        summary = scan_folder(folder, killed, model, report=lambda _progress: None)
+        summary = scan_folder(folder, killed, [model], report=lambda _progress: None)
         assert summary.unchanged == len(before)
         assert content(killed) == content(catalogue)
         assert len(content(killed)) == SONGS

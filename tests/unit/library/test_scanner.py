@@ -13,18 +13,22 @@ from dnai.audio.decode import decode
 from dnai.audio.features import extract_features
 from dnai.errors import CatalogueFullError, ModelError, UsageError
 from dnai.genre.model import GenreModel
-from dnai.library import scanner
+from dnai.library import analysis
 from dnai.library.catalogue import Catalogue
+from dnai.library.collection import read_collection
 from dnai.library.scanner import ScanProgress, ScanSummary, music_root, scan_folder
-from dnai.tracks import AudioType, Genre, GenreOrigin
-from tests.unit.genre.conftest import rewrite
+from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from tests.models import copy_model
 from tests.unit.library.conftest import Scan, add_song
-
-SHIPPED = Path(__file__).resolve().parents[3] / "models" / "librosa26"
 
 
 def titles(catalogue: Catalogue, under: Path | None = None) -> list[str]:
-    return [one.track.title for one in catalogue.tracks(under=under)]
+    return [one.file.title for one in catalogue.tracks(under=under)]
+
+
+def told_origin(model: GenreModel, track: Track) -> GenreOrigin:
+    """Where a genre comes from that no tag told."""
+    return GenreOrigin.MODEL if track.confidence >= model.sure_from else GenreOrigin.UNSURE
 
 
 def test_a_scan_keeps_what_is_known_of_each_file(
@@ -32,19 +36,22 @@ def test_a_scan_keeps_what_is_known_of_each_file(
 ) -> None:
     """Tags, duration, type, size, the 26 features, and both the tag's and the model's genre."""
     assert scan(music_folder) == ScanSummary(analysed=3, failed=0, unchanged=0, dropped=0)
-    album, plain, tagged = catalogue.tracks()
-    assert (album.track.title, album.track.album, album.track.year) == ("First", "The Album", 1999)
-    assert album.track.audio_type is AudioType.MP3
-    assert (plain.track.title, plain.track.artist, plain.track.genre_origin) == ("plain", "", GenreOrigin.MODEL)
-    assert (tagged.track.title, tagged.track.artist) == ("So What", "Miles Davis")
-    assert tagged.track.path == music_folder / "tagged.flac"
-    assert tagged.track.size_bytes == tagged.track.path.stat().st_size
-    assert tagged.track.duration_s == pytest.approx(0.5)
-    np.testing.assert_array_equal(tagged.features, extract_features(decode(tagged.track.path).y))
-    (answer,) = model.classify(tagged.features[None])
-    assert (tagged.track.model_genre, tagged.track.confidence) == (answer.genre, pytest.approx(answer.confidence))
-    assert (tagged.track.genre, tagged.track.genre_origin) == (Genre.JAZZ, GenreOrigin.TAG)
-    assert plain.track.genre is plain.track.model_genre
+    album, plain, tagged = read_collection(catalogue, [model]).tracks
+    assert (album.title, album.album, album.year) == ("First", "The Album", 1999)
+    assert album.audio_type is AudioType.MP3
+    assert (plain.title, plain.artist, plain.genre_origin) == ("plain", "", told_origin(model, plain))
+    assert (tagged.title, tagged.artist) == ("So What", "Miles Davis")
+    assert tagged.path == music_folder / "tagged.flac"
+    assert tagged.size_bytes == tagged.path.stat().st_size
+    assert tagged.duration_s == pytest.approx(0.5)
+    (hearing,) = catalogue.tracks()[2].hearings
+    np.testing.assert_array_equal(hearing.features, extract_features(decode(tagged.path).y))
+    assert (hearing.feature_id, hearing.space_id) == (model.feature_id, model.space_id)
+    (answer,) = model.classify(hearing.features[None])
+    assert (tagged.model_genre, tagged.confidence) == (answer.genre, pytest.approx(answer.confidence))
+    assert tagged.told_by == "librosa26"
+    assert (tagged.genre, tagged.genre_origin) == (Genre.JAZZ, GenreOrigin.TAG)
+    assert plain.genre is plain.model_genre
 
 
 def test_a_second_scan_reads_no_file_again(
@@ -53,7 +60,7 @@ def test_a_second_scan_reads_no_file_again(
     """All is unchanged, the broken file too; nothing is decoded and nothing written."""
     (music_folder / "broken.mp3").write_bytes(b"not music")
     assert scan(music_folder).failed == 1
-    monkeypatch.setattr(scanner, "decode", None)
+    monkeypatch.setattr(analysis, "decode", None)
     with Catalogue(catalogue._path) as watching:
         before = watching.version()
         assert scan(music_folder) == ScanSummary(analysed=0, failed=0, unchanged=4, dropped=0)
@@ -129,28 +136,27 @@ def test_another_classifier_tells_the_genres_anew_without_reading_a_file(
 ) -> None:  # fmt: skip
     """From the features that are kept; a tag keeps the last word."""
     scan(music_folder)
-    before = {one.track.title: one for one in catalogue.tracks()}
-    other_folder = Path(shutil.copytree(SHIPPED, tmp_path / "other"))
-    rewrite(other_folder, "model.json", lambda manifest: {**manifest, "labels": manifest["labels"][::-1]})
-    other = GenreModel(other_folder)
-    monkeypatch.setattr(scanner, "decode", None)
-    summary = scan_folder(music_folder, catalogue, other, report=lambda _progress: None)
+    before = {one.file.title: one.hearings[0] for one in catalogue.tracks()}
+    reversed_model = GenreModel(copy_model(tmp_path / "other", labels=model.labels[::-1]))
+    monkeypatch.setattr(analysis, "decode", None)
+    summary = scan_folder(music_folder, catalogue, [reversed_model], report=lambda _progress: None)
     assert summary == ScanSummary(analysed=0, failed=0, unchanged=3, dropped=0)
     for one in catalogue.tracks():
-        old = before[one.track.title]
-        assert one.model_id == other.model_id != old.model_id
-        position = model.labels.index(old.track.model_genre)
-        assert one.track.model_genre is other.labels[position]
-        np.testing.assert_array_equal(one.features, old.features)
-        assert one.track.genre is (Genre.JAZZ if one.track.title == "So What" else one.track.model_genre)
+        old, (new,) = before[one.file.title], one.hearings
+        assert new.model_id == reversed_model.model_id != old.model_id
+        assert old.answer is not None
+        assert new.answer is not None
+        assert new.answer.genre is reversed_model.labels[model.labels.index(old.answer.genre)]
+        np.testing.assert_array_equal(new.features, old.features)
+    for track in read_collection(catalogue, [reversed_model]).tracks:
+        assert track.genre is (Genre.JAZZ if track.title == "So What" else track.model_genre)
 
 
 def test_a_model_that_knows_other_features_is_refused(music_folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     """Before anything is written: its vectors would mean something else."""
-    folder = Path(shutil.copytree(SHIPPED, tmp_path / "other"))
-    rewrite(folder, "model.json", lambda manifest: {**manifest, "feature_definition": "something else"})
+    stranger = GenreModel(copy_model(tmp_path / "other", definition="something else"))
     with pytest.raises(ModelError, match=r"'something else'.*choose another model"):
-        scan_folder(music_folder, catalogue, GenreModel(folder), report=lambda _progress: None)
+        scan_folder(music_folder, catalogue, [stranger], report=lambda _progress: None)
     assert catalogue.tracks() == []
 
 
@@ -159,7 +165,7 @@ def test_progress_names_each_file_and_ends_at_the_total(
 ) -> None:
     """In the order of the walk: files of a folder by name, then the folders below."""
     seen: list[ScanProgress] = []
-    scan_folder(music_folder, catalogue, model, report=seen.append)
+    scan_folder(music_folder, catalogue, [model], report=seen.append)
     assert [(p.done, p.total, p.current) for p in seen] == [
         (0, 3, "plain.wav"),
         (1, 3, "tagged.flac"),
@@ -190,11 +196,11 @@ def test_what_was_scanned_stays_when_the_disk_is_full(tmp_path: Path, model: Gen
         pages = catalogue._connection.execute("PRAGMA page_count").fetchone()[0]
         catalogue._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         with pytest.raises(CatalogueFullError, match=r"no room on the disk.*scan again"):
-            scan_folder(music_folder, catalogue, model, report=lambda _progress: None)
+            scan_folder(music_folder, catalogue, [model], report=lambda _progress: None)
         kept = titles(catalogue)
     assert 1 <= len(kept) < 33
     with Catalogue(path) as catalogue:
         assert titles(catalogue) == kept
-        summary = scan_folder(music_folder, catalogue, model, report=lambda _progress: None)
+        summary = scan_folder(music_folder, catalogue, [model], report=lambda _progress: None)
         assert summary == ScanSummary(analysed=33 - len(kept), failed=0, unchanged=len(kept), dropped=0)
         assert len(titles(catalogue)) == 33

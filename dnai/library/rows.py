@@ -1,0 +1,112 @@
+"""What the catalogue holds, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnai.genre.model import GenreAnswer
+from dnai.tracks import AudioType, Genre
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells a changed file from an unchanged one."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+class CataloguedFile(NamedTuple):
+    """What a sound file says of itself, whoever hears it."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    title: str
+    artist: str
+    album: str
+    year: int | None
+    tag_genre: Genre | None
+    duration_s: float
+    audio_type: AudioType
+
+    @property
+    def stamp(self) -> FileStamp:
+        """The file as it was when it was catalogued."""
+        return FileStamp(self.size_bytes, self.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hearing:
+    """What one model heard in a file.
+
+    `features`, shape ``(d,)``, are raw, and come with the model's `answer`. Where nothing could be
+    measured they are empty, there is no answer, and `reason` says why.
+    """
+
+    feature_id: str
+    space_id: str
+    model_id: str
+    features: NDArray[np.float64]
+    answer: GenreAnswer | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CataloguedTrack:
+    """A file with what each model heard in it."""
+
+    file: CataloguedFile
+    hearings: tuple[Hearing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be used, and why; `passing` when the reason may be gone next time."""
+
+    path: Path
+    stamp: FileStamp
+    reason: str
+    passing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What decides whether a file must be read again: its stamp, and which features it was asked for."""
+
+    stamp: FileStamp
+    feature_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardRows:
+    """Everything that was heard by one model: row ``i`` is of the file at ``rows[i]`` of the snapshot.
+
+    `rows` ascend, length ``k``; `features` are raw, shape ``(k, d)``; `answers` have length ``k``.
+    """
+
+    rows: NDArray[np.intp]
+    features: NDArray[np.float64]
+    answers: Sequence[GenreAnswer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A catalogue at one moment: its files by their paths, and what was heard, by the id of the features."""
+
+    files: Sequence[CataloguedFile] = ()
+    heard: Mapping[str, HeardRows] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outdated:
+    """Rows that another classifier has answered: ids of tracks, and their raw features, shape ``(k, d)``."""
+
+    ids: Sequence[int]
+    features: NDArray[np.float64]

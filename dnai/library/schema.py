@@ -1,0 +1,92 @@
+"""The tables of the catalogue, and how a catalogue of an older version becomes one of this."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from dnai.audio.features import FEATURE_DEFINITION, FEATURE_NAMES
+from dnai.genre.model import make_feature_id
+
+SCHEMA_VERSION = 2
+
+_TABLES = """
+CREATE TABLE tracks (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    artist TEXT NOT NULL,
+    album TEXT NOT NULL,
+    year INTEGER,
+    tag_genre TEXT,
+    duration_s REAL NOT NULL,
+    audio_type TEXT NOT NULL
+);
+CREATE TABLE hearings (
+    track INTEGER NOT NULL,
+    feature_id TEXT NOT NULL,
+    space_id TEXT NOT NULL,
+    model_id TEXT NOT NULL,
+    genre TEXT,
+    confidence REAL,
+    is_sure INTEGER,
+    reason TEXT,
+    features BLOB NOT NULL,
+    UNIQUE (track, feature_id)
+);
+"""
+_FAILURES = """
+CREATE TABLE failures (
+    path BLOB PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    passing INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+# Version 1 knew the 26 means of one model only, and did not say in which space.
+_FROM_VERSION_1 = """
+ALTER TABLE tracks RENAME TO tracks_1;
+{tables}
+INSERT INTO tracks (path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type)
+SELECT path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type
+FROM tracks_1 ORDER BY path;
+INSERT INTO hearings
+SELECT tracks.id, '{feature_id}', '', old.model_id, old.model_genre, old.confidence, 1, NULL, old.features
+FROM tracks_1 AS old JOIN tracks ON tracks.path = old.path ORDER BY tracks.id;
+DROP TABLE tracks_1;
+"""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of an empty file, within the transaction that is open."""
+    _run(connection, _TABLES + _FAILURES)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def copy_path(path: Path) -> Path:
+    """Return where a copy of the catalogue stands while its tables are changed."""
+    return path.with_name(f"{path.name}.before-version-{SCHEMA_VERSION}")
+
+
+def move_up(connection: sqlite3.Connection, path: Path) -> None:
+    """Turn version 1 into this version, within the write transaction that is open; the old file is copied first.
+
+    Whoever calls it removes the copy when the transaction has been written. Raises sqlite3.Error and OSError.
+    """
+    copy_path(path).unlink(missing_ok=True)  # what an attempt that was cut off may have left
+    with closing(sqlite3.connect(path)) as reading, closing(sqlite3.connect(copy_path(path))) as copy:
+        reading.backup(copy)
+    feature_id = make_feature_id("librosa26", FEATURE_DEFINITION, FEATURE_NAMES)
+    _run(connection, _FROM_VERSION_1.format(tables=_TABLES, feature_id=feature_id))
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """One by one: `executescript` would end the transaction."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
