@@ -265,11 +265,17 @@ class Settings(BaseSettings):
         ConfigurationError
             When there is no model of a name.
         """
-        return tuple(_model_dir(name) for name in self.models)
+        return tuple(find_model_dir(name) for name in self.models)
 
 
-def _model_dir(name: str) -> Path:
-    """The folder of a model: one under models/ by its name, any other by its path."""
+def find_model_dir(name: str) -> Path:
+    """Return the folder of a model: one under models/ by its name, any other by its path.
+
+    Raises
+    ------
+    ConfigurationError
+        When there is no model of the name.
+    """
     path = Path(name)
     if not re.fullmatch(r"[\w.-]+", name) or name in {".", ".."}:
         return path

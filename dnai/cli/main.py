@@ -24,7 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tap": ("dnai.cli.tap:tap_command", "watch the requests and offers on the broker"),
         "member": ("dnai.cli.member:member_command", "make a member of the circle on the broker"),
         "doctor": ("dnai.cli.doctor:doctor_command", "check that everything is in place"),
-        "train": ("dnai.cli.training:train_command", "train a genre model on a table of features"),
+        "train": ("dnai.cli.training:train_command", "train a genre model on music whose genres are known"),
+        "evaluate": ("dnai.cli.evaluation:evaluate_command", "measure a genre model on music whose genres are known"),
         "model": ("dnai.cli.model:model_command", "convert the pretrained network of the model musicnn200"),
         "demo": ("dnai.cli.demo:demo_command", "run a whole circle on this machine"),
     }

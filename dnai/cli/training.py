@@ -2,36 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from dnai.cli.circles import simulate_circles
+from dnai.cli.labelled import LabelledMusic, labelled_music_options
 from dnai.command_line import settings_options
 from dnai.config import PROJECT_DIR, Settings
-from dnai.genre.table import read_table
-from dnai.genre.training import TrainingPlan, train_model
+from dnai.genre.card import percent
+from dnai.genre.evaluation import evaluate
+from dnai.genre.model_files import LearnedModel, check_place, write_model
+from dnai.genre.network import to_litert
+from dnai.genre.plan import PLANS, TrainingPlan
+from dnai.genre.record import Learned, TrainingRecord, fingerprints
+from dnai.genre.space import SpaceDefinition, define_space
+from dnai.genre.table import FeatureTable
+from dnai.genre.training import CrossValidation, cross_validate, train_network
 
 
 @click.command()
-@click.option("--table", type=click.Path(path_type=Path), required=True, help="The feature table, a CSV file.")
+@labelled_music_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The model's folder.  [default: models/librosa26 of the project]"
+    "--out", type=click.Path(path_type=Path), help="The model's folder.  [default: models/SPACE of the project]"
 )
-@click.option("--max-epochs", type=click.IntRange(min=1), default=60, show_default=True, help="Most passes to try.")
+@click.option("--max-epochs", type=click.IntRange(min=1), help="Most passes to try.  [default: the space's own plan]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Two runs with one seed give one model.")
 @settings_options()
-def train_command(settings: Settings, table: Path, out: Path | None, max_epochs: int, seed: int) -> None:
-    """Train the 26-256-128-64-10 network on a table of features.
+def train_command(
+    settings: Settings, music: LabelledMusic, out: Path | None, max_epochs: int | None, seed: int
+) -> None:
+    """Train a genre model on a table of features, or on a folder of sounds laid out GENRE/track.mp3.
 
-    Tracks marked "valid" in the table's column "split" are kept apart to measure with.
+    Every figure comes from artists that the network had not heard. Then the network that is written learns from
+    everything, except tracks marked "test" in the table's column "split".
     """
-    folder = out or PROJECT_DIR / "models" / "librosa26"
-    rows = read_table(table)
-    click.echo(f"learning from {len(rows)} pieces; this takes a few minutes", err=True)
-    report = train_model(rows, folder, name="librosa26", plan=TrainingPlan(max_epochs=max_epochs, seed=seed))
-    if report.held_out is not None:
-        click.echo(
-            f"tracks kept apart: {report.held_out.track_accuracy:.1%} of {report.held_out.tracks} right "
-            f"({report.held_out.piece_accuracy:.1%} of {report.held_out.pieces} pieces); chance is 10 %"
-        )
-    click.echo(f"{folder}: {report.epochs} passes over the data")
+    folder = out or PROJECT_DIR / "models" / music.space
+    space = define_space(music.space, music.network_folder(folder))
+    check_place(folder, files=space.files)
+    table = music.read()
+    table = table.rows(table.split != "test")
+    plan = replace(PLANS[music.space], seed=seed)
+    record, cross_validation = _measure(table, replace(plan, epochs=max_epochs or plan.epochs), space)
+    _say(f"learning from all {len(table)} pieces, {record.plan.epochs} passes")
+    trained = train_network(table, record.plan, temperature=cross_validation.temperature)
+    learned = LearnedModel(to_litert(trained.network), trained.network.save, mean=trained.mean, scale=trained.scale)
+    write_model(folder, learned, space=space, table=table, record=record)
+    figures = record.figures
+    click.echo(f"tracks of artists not heard: {percent(figures.tracks.accuracy)} right; chance is 10 %")
+    click.echo(f"calibration error, pieces: {figures.pieces.calibration_error}")
+    click.echo(f"{folder}: {record.plan.epochs} passes over the data")
+
+
+def _measure(table: FeatureTable, plan: TrainingPlan, space: SpaceDefinition) -> tuple[TrainingRecord, CrossValidation]:
+    honest = cross_validate(table, plan, report=_say)
+    _say("once more with a random split over pieces, to show what such a split hides")
+    leaky = evaluate(cross_validate(table, plan, report=_say, leaky=True).probabilities, table)
+    _say("simulating circles")
+    record = TrainingRecord(
+        plan=replace(plan, epochs=honest.epochs),
+        temperature=honest.temperature,
+        learned=Learned(
+            pieces=len(table),
+            tracks=table.track_count,
+            groups=len(set(table.groups.tolist())),
+            unknown_artists=table.unknown_artists,
+        ),
+        figures=evaluate(honest.probabilities, table),
+        leaky_accuracy=(leaky.pieces.accuracy.value, leaky.tracks.accuracy.value),
+        curve=honest.curve,
+        circles=simulate_circles(table, honest.probabilities, length_one=space.length_one),
+        heard=fingerprints(table),
+    )
+    return record, honest
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.errors import ModelError
+from dnai.genre.card import CARD_FILE, write_card
 from dnai.genre.model import (
     FORMAT_VERSION,
     KERAS_FILE,
@@ -29,31 +30,14 @@ from dnai.genre.model import (
     make_space_id,
     scale_to_length_one,
 )
+from dnai.genre.pictures import PICTURE_FILES
 from dnai.genre.record import RECORD_FILE, TrainingRecord, write_record
+from dnai.genre.space import SURE_FROM, SpaceDefinition
 from dnai.genre.table import LABELS, FeatureTable
-
-CARD_FILE = "MODEL_CARD.md"
-PICTURE_FILES = ("confusion.png", "learning_curve.png", "calibration.png")
-SURE_FROM = 0.5
-"""An answer counts as sure when it is more likely right than wrong, as its calibrated confidence tells."""
 
 _OWN_FILES = frozenset(
     {MANIFEST_FILE, SCALER_FILE, MIDPOINTS_FILE, LITERT_FILE, KERAS_FILE, RECORD_FILE, CARD_FILE, *PICTURE_FILES}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceDefinition:
-    """A feature space: what its features are, and how their vectors are made.
-
-    `files` are what the features need to be measured (a network, its licence) and are copied into the model.
-    """
-
-    name: str
-    feature_definition: str
-    feature_names: tuple[str, ...]
-    length_one: bool
-    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +74,6 @@ def write_model(
     space: SpaceDefinition,
     table: FeatureTable,
     record: TrainingRecord,
-    write_card: Callable[[Path], None],
 ) -> None:
     """Write a model, in place of an older one.
 
@@ -98,8 +81,8 @@ def write_model(
     ----------
     table
         What was learned from; the model's own midpoints come from it.
-    write_card
-        Called with the folder once everything else is in it.
+    record
+        What was measured; the card is written from it.
 
     Raises
     ------
@@ -117,7 +100,7 @@ def write_model(
         _write_json(fresh / MIDPOINTS_FILE, _midpoints(_vectors(table, learned, space), table))
         write_record(fresh, record)
         _write_json(fresh / MANIFEST_FILE, _manifest(fresh, space, scaler))
-        write_card(fresh)
+        write_card(fresh, space, record)
 
 
 def _manifest(folder: Path, space: SpaceDefinition, scaler: Scaler) -> Manifest:
@@ -150,7 +133,8 @@ def _midpoints(vectors: NDArray[np.float32], table: FeatureTable) -> dict[str, l
         rows = table.labels == i
         chosen = rows if rows.any() else np.ones(len(table), dtype=bool)
         tracks = [vectors[chosen & (table.tracks == track)].mean(axis=0) for track in np.unique(table.tracks[chosen])]
-        midpoints[genre.value] = np.mean(np.array(tracks), axis=0, dtype=np.float64).tolist()
+        midpoint: NDArray[np.float64] = np.mean(np.array(tracks), axis=0, dtype=np.float64)
+        midpoints[genre.value] = [float(number) for number in midpoint]
     return midpoints
 
 

@@ -49,6 +49,8 @@ _NORMS: Final = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 _TIMBRAL: Final = 2
 _TEMPORAL: Final = 3
 _EPSILON: Final = 1e-3
+_BINS: Final = N_MELS // 2 + 1
+_FRAMES_AT_ONCE: Final = 34
 _TOLERANCE: Final = 1e-3
 
 _Array = NDArray[np.float64]
@@ -146,15 +148,15 @@ def write_embedding(network: PretrainedNetwork, folder: Path) -> None:
 
 
 def build(weights: Weights) -> Callable[[Any], dict[str, Any]]:
-    """Return the network as a function of TensorFlow: patches ``(n, 187, 96)`` → ``embedding`` and ``tags``.
+    """Return the network as a function of TensorFlow: a patch ``(1, 187, 96)`` → ``embedding`` and ``tags``.
 
-    The same as the layers in the checkpoint, for real numbers; but batch normalisation and ReLU
-    stand behind the maximum over frequency, where there is less to do, and the
-    normalisation before the dense layer is part of its weights.
+    The same as the layers in the checkpoint, but for rounding: batch normalisation and ReLU stand
+    behind the maximum over frequency, where there is less to do, and the normalisation
+    before the dense layer is part of its weights.
     """
 
-    def network(patches: Any) -> dict[str, Any]:  # noqa: ANN401  # TensorFlow ships no types
-        x = _affine(tf.expand_dims(patches, 3), _norm(weights, 0))
+    def network(patch: Any) -> dict[str, Any]:  # noqa: ANN401  # TensorFlow ships no types
+        x = _affine(tf.expand_dims(patch, 3), _norm(weights, 0))
         front = tf.concat([_front(x, weights, i) for i in range(_TIMBRAL + _TEMPORAL)], axis=2)
         first = _middle(front, weights, 5)
         second = _middle(first, weights, 6) + first
@@ -173,32 +175,64 @@ def _front(x: Any, weights: Weights, i: int) -> Any:  # noqa: ANN401
     scale, shift = _norm(weights, i + 1)
     sign = np.where(scale < 0, -1.0, 1.0)
     kernel, bias = _kernel(weights, "conv2d", i)
-    convolved = (_timbral if i < _TIMBRAL else _temporal)(x, kernel * sign)
-    loudest = tf.reduce_max(convolved, axis=2) + _constant(bias * sign)
+    loudest = (_loudest_timbral if i < _TIMBRAL else _loudest_temporal)(x, kernel * sign) + _constant(bias * sign)
     return _affine(tf.nn.relu(loudest * _constant(sign)), (scale, shift))
 
 
-def _timbral(x: Any, kernel: _Array) -> Any:  # noqa: ANN401
-    """Padded in time alone; the frames under the kernel lie side by side as channels, which is a tenth faster."""
-    frames = len(kernel)
-    padded = tf.pad(x, [[0, 0], [frames // 2, frames // 2], [0, 0], [0, 0]])
-    shifted = tf.concat([padded[:, i : i + PATCH_FRAMES] for i in range(frames)], axis=3)
-    return tf.nn.conv2d(shifted, _constant(kernel[:, :, 0].swapaxes(0, 1)[np.newaxis]), 1, "VALID")
+def _loudest_timbral(x: Any, kernel: _Array) -> Any:  # noqa: ANN401
+    """A convolution padded in time alone, and its maximum over frequency: ``(1, 187, 96, 1)`` → ``(1, 187, filters)``.
+
+    By way of the Fourier transform over the bands, where a convolution is a product, and a few frames
+    at a time, so that what is in between stays in the processor's cache: less than half the time.
+    """
+    frames, width, _, filters = kernel.shape
+    to_bins, to_bands = _fourier(N_MELS - width + 1)
+    padded = tf.pad(x[0, :, :, 0], [[frames // 2, frames // 2], [0, 0]])
+    spectra = tf.transpose(tf.reshape(padded @ _constant(to_bins), (-1, _BINS, 2)), (1, 0, 2))
+    under_kernel = tf.concat([spectra[:, i : i + PATCH_FRAMES] for i in range(frames)], axis=2)
+    twice = tf.tile(tf.expand_dims(under_kernel, 1), (1, 2, 1, 1))
+    factors, bands = _constant(_kernel_spectrum(kernel)), _constant(to_bands)
+    parts = []
+    for first in range(0, PATCH_FRAMES, _FRAMES_AT_ONCE):
+        products = twice[:, :, first : first + _FRAMES_AT_ONCE] @ factors
+        convolved = bands @ tf.reshape(products, (2 * _BINS, products.shape[2] * filters))
+        parts.append(tf.reshape(tf.reduce_max(convolved, axis=0), (1, -1, filters)))
+    return tf.concat(parts, axis=1)
 
 
-def _temporal(x: Any, kernel: _Array) -> Any:  # noqa: ANN401
-    return tf.nn.conv2d(x, _constant(kernel), 1, "SAME")
+def _fourier(positions: int) -> tuple[_Array, _Array]:
+    """The transform of the bands, ``(96, 98)``, and back to so many positions, ``(positions, 98)``.
+
+    The 98 numbers are real and imaginary part of each of 49 bins.
+    """
+    phase = 2 * np.pi / N_MELS * np.outer(np.arange(N_MELS), np.arange(_BINS))
+    to_bins = np.stack([np.cos(phase), -np.sin(phase)], axis=2)
+    # All bins but the first and the last stand for two, which are each other's conjugate.
+    share = np.where(np.arange(_BINS) % (_BINS - 1) == 0, 1, 2)[:, np.newaxis] / N_MELS
+    return to_bins.reshape(N_MELS, -1), (to_bins * share)[:positions].reshape(positions, -1)
+
+
+def _kernel_spectrum(kernel: _Array) -> _Array:
+    """What the parts of each bin, of 7 frames, are multiplied by: ``(49, 2 parts, 7 * 2 parts, filters)``."""
+    spectrum = np.conj(np.fft.rfft(kernel[:, :, 0], n=N_MELS, axis=1)).swapaxes(0, 1)
+    real = np.stack([spectrum.real, -spectrum.imag], axis=2)
+    imaginary = np.stack([spectrum.imag, spectrum.real], axis=2)
+    return np.stack([real, imaginary], axis=1).reshape(_BINS, 2, 2 * len(kernel), -1)
+
+
+def _loudest_temporal(x: Any, kernel: _Array) -> Any:  # noqa: ANN401
+    return tf.reduce_max(tf.nn.conv2d(x, _constant(kernel), 1, "SAME"), axis=2)
 
 
 def _middle(x: Any, weights: Weights, i: int) -> Any:  # noqa: ANN401
-    """Convolution `i` over 7 frames of all channels, ``(n, 187, c)`` → ``(n, 187, 64)``."""
+    """Convolution `i` over 7 frames of all channels, ``(1, 187, c)`` → ``(1, 187, 64)``."""
     kernel, bias = _kernel(weights, "conv2d", i)
     convolved = tf.nn.conv1d(x, _constant(kernel[:, :, 0]), 1, "SAME") + _constant(bias)
     return _affine(tf.nn.relu(convolved), _norm(weights, i + 1))
 
 
 def _back(x: Any, weights: Weights) -> dict[str, Any]:  # noqa: ANN401
-    """Maximum and mean over time of ``(n, 187, 753)``, which the weights take in turns, and the dense layers."""
+    """Maximum and mean over time of ``(1, 187, 753)``, which the weights take in turns, and the dense layers."""
     scale, shift = _norm(weights, 9)
     kernel, bias = _kernel(weights, "dense", 0)
     folded = scale[:, np.newaxis] * kernel
@@ -257,11 +291,11 @@ def _check_shapes(weights: Weights) -> None:
 
 
 def _check_conversion(weights: Weights, path: Path) -> None:
-    """Let LiteRT and TensorFlow answer the same made-up patches."""
-    patches = np.random.default_rng(0).uniform(0, 3, (2, PATCH_FRAMES, N_MELS)).astype(np.float32)
-    embeddings, tags = EmbeddingNetwork(path).run(patches)
-    expected = build(weights)(patches)
-    for name, found in (("embedding", embeddings), ("tags", tags)):
+    """Let LiteRT and TensorFlow answer the same made-up patch."""
+    patch = np.random.default_rng(0).uniform(0, 3, (1, PATCH_FRAMES, N_MELS)).astype(np.float32)
+    embedding, tags = EmbeddingNetwork(path).run(patch)
+    expected = build(weights)(patch)
+    for name, found in (("embedding", embedding), ("tags", tags)):
         deviation = float(np.abs(found - expected[name].numpy()).max())
         if not deviation < _TOLERANCE:
             raise ModelError(f"the converted network is wrong: its {name} is off by up to {deviation:.1e}")

@@ -131,10 +131,15 @@ def read_table(path: Path, *, space: str | None = None) -> FeatureTable:
         When the file cannot be read, a column is missing, a label is none of the ten, or as `make_table` does.
     """
     columns, rows = _read_rows(path)
-    name = space or _find_space(columns)
+    name = space or _space_of(columns)
     _check_columns(path, columns, name)
     pieces = [_read_piece(path, line, row, SPACE_COLUMNS[name]) for line, row in enumerate(rows, start=2)]
     return make_table(name, pieces, origin=path)
+
+
+def find_space(path: Path) -> str:
+    """Return the name of the space that a CSV file has the columns of; raises `ModelError` as `read_table` does."""
+    return _space_of(_read_rows(path)[0])
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -147,7 +152,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise ModelError(f"{path} cannot be read as a table: {error}") from error
 
 
-def _find_space(columns: Sequence[str]) -> str:
+def _space_of(columns: Sequence[str]) -> str:
     """The space most of whose columns are there."""
     present = set(columns)
     return max(
