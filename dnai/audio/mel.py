@@ -83,7 +83,7 @@ def spread_patches(y: NDArray[np.float32], *, count: int) -> NDArray[np.float32]
     Raises
     ------
     UnusableAudioError
-        When `y` is not a row of at least one sample.
+        When `y` is not a row of at least one sample, or a sample of a patch is not finite.
     """
     if y.ndim != 1 or not len(y):
         raise UnusableAudioError(f"patches are cut from one row of samples, not from shape {y.shape}")
@@ -111,6 +111,8 @@ def _cut(y: NDArray[np.float32], start: int) -> NDArray[np.float32]:
     first_block = max(0, start // _MEL_BLOCK - _MARGIN_BLOCKS)
     end_block = -(-(start + _PATCH_SAMPLES) // _MEL_BLOCK) + _MARGIN_BLOCKS
     stretch = y[first_block * _BLOCK : end_block * _BLOCK]
+    if not np.isfinite(stretch).all():
+        raise UnusableAudioError("nothing can be measured: some samples are not finite numbers")
     resampled = librosa.resample(stretch, orig_sr=SAMPLE_RATE, target_sr=MEL_SAMPLE_RATE, res_type=RESAMPLER)
     offset = first_block * _MEL_BLOCK - start
     known = resampled[max(0, -offset) :][: _PATCH_SAMPLES - max(0, offset)]

@@ -24,7 +24,7 @@ EMBEDDING_UNITS: Final = 200
 TAGS: Final = 50
 EMBEDDING_NAMES: Final[tuple[str, ...]] = tuple(f"e{i}" for i in range(EMBEDDING_UNITS))
 
-PATCHES: Final = 10
+PATCHES: Final = 12
 """The most patches of a song that the network hears."""
 
 _DEFINITION_BEGINS: Final = (
