@@ -61,6 +61,7 @@ RAW_LENGTH_ONE_MIDPOINTS = Preparation(
     "raw, length one, midpoints too", standardise=False, length_one=True, midpoint_length_one=True
 )
 PREPARATIONS = (STANDARDISED, LENGTH_ONE, LENGTH_ONE_MIDPOINTS)
+"""What is measured in every space. The raw ones only make sense where all features have the same unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +152,8 @@ class PreparedWorld:
             vector: NDArray[np.float32] = self._vectors[ask.rows[0]]
             return vector
         counts = np.bincount(ask.rows, minlength=len(fits)) if len(ask.rows) else fits
-        return self._midpoints(counts[np.newaxis])[0]
+        midpoint: NDArray[np.float32] = self._midpoints(counts[np.newaxis])[0]
+        return midpoint
 
     def _midpoints(self, counts: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.float32]:
         """The midpoint of so many of each track, shape ``(p, d)`` for counts of shape ``(p, n)``."""

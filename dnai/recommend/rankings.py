@@ -90,13 +90,23 @@ def shrunk_to_all(offers: Offers, *, weight: float) -> Scores:
 
 def handfuls_last(offers: Offers) -> Scores:
     """Score by the mean, but whoever has a handful comes after everybody else."""
-    return offers.mean + np.where(offers.tracks < HANDFUL, offers.mean.max(), 0.0)
+    return _behind(offers, offers.mean)
 
 
-def by_share(offers: Offers, *, power: float) -> Scores:
-    """Score by the mean distance divided by a power of the share of the genre in the collection."""
-    scores: Scores = offers.mean / offers.share**power
+def by_share(offers: Offers) -> Scores:
+    """Score by the mean distance divided by the root of the share of the genre in the collection."""
+    scores: Scores = offers.mean / np.sqrt(offers.share)
     return scores
+
+
+def by_share_guarded(offers: Offers) -> Scores:
+    """Score by the mean divided by the root of the share, guarded in two ways against luck.
+
+    ``mean * sqrt((collection + HANDFUL) / tracks)``: the share is taken as if each collection had a handful of tracks
+    more, of something else, since of a tiny collection it says little; and handfuls come after everybody else.
+    """
+    scores: Scores = offers.mean * np.sqrt((offers.collection + HANDFUL) / offers.tracks)
+    return _behind(offers, scores)
 
 
 def largest_share(offers: Offers) -> Scores:
@@ -127,8 +137,8 @@ RANKINGS: Mapping[str, Ranking] = MappingProxyType(
         "25 nearest, filled": partial(nearest_filled, k=25),
         "midpoint": midpoint,
         "whole collection": everything,
-        "mean / root of share": partial(by_share, power=0.5),
-        "mean / share": partial(by_share, power=1.0),
+        "mean / root of share": by_share,
+        "mean / root of share, guarded": by_share_guarded,
         "share alone": largest_share,
     }
 )
@@ -138,3 +148,8 @@ RANKINGS: Mapping[str, Ranking] = MappingProxyType(
 def _shrunk(offers: Offers, *, weight: float, prior: float) -> Scores:
     scores: Scores = (offers.distances.sum(axis=1) + weight * prior) / (offers.tracks + weight)
     return scores
+
+
+def _behind(offers: Offers, scores: Scores) -> Scores:
+    """Positive scores, with those of the handfuls above all others."""
+    return scores + np.where(offers.tracks < HANDFUL, scores.max(), 0.0)
