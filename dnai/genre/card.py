@@ -125,26 +125,28 @@ def circle_lines(rows: Sequence[CircleRow]) -> Iterator[str]:
     """Yield the table of simulated circles, in Markdown."""
     yield "Simulated circles of people whose tastes are known (`dnai evaluate --circle`). *Right person*: how"
     yield "often the peer with the largest share of fitting music won; *fitting*: the share of fitting tracks among"
-    yield "the first ten of the playlist; *gain*: right person, against the mean over all tracks of the genre in the"
-    yield "same circles."
+    yield "the first ten of the playlist; *lucky*: how often somebody won with fewer than five tracks of the"
+    yield "genre who was not the right person; *gain*: right person, against the mean over all tracks of the genre in"
+    yield "the same circles, with vectors prepared alike. The right person is a matter of shares: with genres from"
+    yield "tags, a ranking by share finds it by definition, and *fitting* is what to look at. Where a genre has few"
+    yield "tracks, collections hold copies."
     yield ""
-    yield "| asked by | genres from | ranking | right person | fitting | gain |"
-    yield "|---|---|---|---|---|---|"
+    yield "| asked by | genres from | ranking | vectors | right person | fitting | lucky | gain |"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in rows:
         genres = "tags" if row.tags else "the network"
-        yield (
-            f"| {row.asked_by} | {genres} | {row.ranking} | {percent(row.right_person)} "
-            f"| {percent(row.fitting_first_ten)} | {100 * row.gain.value:+.1f} ({100 * row.gain.low:+.1f} to "
-            f"{100 * row.gain.high:+.1f}) |"
-        )
+        shares = (row.right_person, row.fitting_first_ten, row.lucky_winner)
+        gain = f"{100 * row.gain.value:+.1f} ({100 * row.gain.low:+.1f} to {100 * row.gain.high:+.1f})"
+        cells = (row.asked_by, genres, row.ranking, row.preparation, *map(percent, shares), gain)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _limits(space: SpaceDefinition, record: TrainingRecord) -> Iterator[str]:
     wrong = 100 * (1 - record.figures.tracks.accuracy.value)
     yield f"- It is wrong about {wrong:.0f} of 100 tracks, and it knows ten genres and no others: everything else is"
     yield "  taken for one of them, with some confidence."
-    yield "- It has learned from recordings of before 2002, and by few artists in some genres; what it has not met it"
-    yield "  may take for something else altogether."
+    yield "- What it learned from is a small part of music: sounds that it has not met it may take for something else"
+    yield "  altogether."
     yield from (f"- {limit}" for limit in space.limits)
 
 

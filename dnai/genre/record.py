@@ -102,8 +102,10 @@ class CircleRow:
     asked_by: str
     tags: bool
     ranking: str
+    preparation: str
     right_person: Figure
     fitting_first_ten: Figure
+    lucky_winner: Figure
     gain: Figure
 
 

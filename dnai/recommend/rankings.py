@@ -20,6 +20,10 @@ HANDFUL = 5
 MISSION = "mean"
 """The name of the mission's way of ranking."""
 
+HANDFULS_LAST = "mean, handfuls last"
+TEN_NEAREST_FILLED = "10 nearest, filled"
+BY_SHARE_GUARDED = "mean / root of share, guarded"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offers:
@@ -127,18 +131,18 @@ def midpoint(offers: Offers) -> Scores:
 RANKINGS: Mapping[str, Ranking] = MappingProxyType(
     {
         MISSION: mean,
-        "mean, handfuls last": handfuls_last,
+        HANDFULS_LAST: handfuls_last,
         "mean, shrunk to all (10)": partial(shrunk_to_all, weight=10),
         "mean, shrunk to worst (10)": partial(shrunk_to_worst, weight=10),
         "5 nearest": partial(nearest, k=5),
         "10 nearest": partial(nearest, k=10),
         "25 nearest": partial(nearest, k=25),
-        "10 nearest, filled": partial(nearest_filled, k=10),
+        TEN_NEAREST_FILLED: partial(nearest_filled, k=10),
         "25 nearest, filled": partial(nearest_filled, k=25),
         "midpoint": midpoint,
         "whole collection": everything,
         "mean / root of share": by_share,
-        "mean / root of share, guarded": by_share_guarded,
+        BY_SHARE_GUARDED: by_share_guarded,
         "share alone": largest_share,
     }
 )
