@@ -18,6 +18,7 @@ from dnai.genre.model import (
     MANIFEST_FILE,
     MIDPOINTS_FILE,
     SCALER_FILE,
+    GenreAnswer,
     GenreModel,
     Manifest,
     Scaler,
@@ -25,7 +26,8 @@ from dnai.genre.model import (
     make_model_id,
     make_space_id,
 )
-from dnai.tracks import Genre
+from dnai.library.rows import CataloguedFile, CataloguedTrack, Hearing
+from dnai.tracks import Genre, GenreOrigin, Track
 
 SHIPPED = PROJECT_DIR / "models" / "librosa26"
 OTHER_NAME = "other26"
@@ -93,6 +95,30 @@ def raw_features(model: GenreModel, vector: NDArray[np.floating]) -> NDArray[np.
     """Return the raw features, shape ``(d,)``, that a model standardises to `vector`."""
     raw: NDArray[np.float64] = np.asarray(vector, dtype=np.float64) * model._scale + model._mean
     return raw
+
+
+def known_of(track: Track, *heard: tuple[GenreModel, NDArray[np.floating]]) -> CataloguedTrack:
+    """Return what the catalogue keeps of a track that models have heard at these vectors of their spaces."""
+    tag = track.genre if track.genre_origin is GenreOrigin.TAG else None
+    file = CataloguedFile(
+        path=track.path,
+        size_bytes=track.size_bytes,
+        mtime_ns=track.mtime_ns,
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        year=track.year,
+        tag_genre=tag,
+        duration_s=track.duration_s,
+        audio_type=track.audio_type,
+    )
+    is_sure = track.genre_origin is not GenreOrigin.UNSURE
+    answer = GenreAnswer(track.model_genre or track.genre, track.confidence, is_sure=is_sure)
+    hearings = [
+        Hearing(model.feature_id, model.space_id, model.model_id, raw_features(model, vector), answer)
+        for model, vector in heard
+    ]
+    return CataloguedTrack(file, tuple(hearings))
 
 
 @dataclass

@@ -38,7 +38,7 @@ class SpaceVectors:
         return vector
 
 
-def vectors_of_all(space_id: str, vectors: NDArray[np.float32], *, model_id: str = "") -> SpaceVectors:
+def vectors_of_all(space_id: str, vectors: NDArray[np.float32], *, model_id: str) -> SpaceVectors:
     """Return the vectors of a space in which every track has one, shape ``(n, d)``."""
     return SpaceVectors(space_id, model_id, np.arange(len(vectors)), vectors)
 

@@ -17,6 +17,7 @@ from pika.exceptions import AMQPError
 from dnai.broker.consumer import OfferConsumer
 from dnai.broker.scatter import Scatter
 from dnai.broker.topology import OFFERS, PRESENCE
+from dnai.library.collection import vectors_of_all
 from dnai.recommend.messages import Message, encode, type_name
 from dnai.recommend.provider import PlaylistQuery, Provider, RequestLimit, Shelf
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
@@ -53,7 +54,6 @@ def make_provider() -> MakeProvider:
         provider = Provider(
             provider_id=options.get("provider_id", secrets.token_urlsafe(16)),
             name=name,
-            model_id="test-model",
             issue_ticket=options.get("issue_ticket", issue),
             host="127.0.0.1",
             port=options.get("port", 7711),
@@ -62,7 +62,9 @@ def make_provider() -> MakeProvider:
         rows = [(genre, value) for genre, value in at.items() for _ in range(tracks)]
         matrix = np.array([[value] * 26 for _, value in rows], dtype=np.float32).reshape(len(rows), 26)
         shelf_tracks = [_track(genre, number) for number, (genre, _) in enumerate(rows)]
-        provider.shelf = Shelf(shelf_tracks, {options.get("space_id", SPACE): matrix})
+        space_ids = options.get("spaces", [options.get("space_id", SPACE)])
+        spaces = [vectors_of_all(space_id, matrix, model_id="test-model") for space_id in space_ids]
+        provider.shelf = Shelf(shelf_tracks, spaces)
         return provider
 
     return make

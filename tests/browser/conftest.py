@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from dnai.broker.consumer import OfferConsumer
 from dnai.config import PROJECT_DIR, Address
 from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, CataloguedTrack
+from dnai.library.catalogue import Catalogue
+from dnai.library.collection import vectors_of_all
+from dnai.library.rows import CataloguedTrack
 from dnai.recommend.provider import PlaylistQuery, Provider, Shelf
 from dnai.stream.server import StreamServer
 from dnai.stream.tickets import TicketDesk
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from tests.models import known_of
 from tests.web_process import WebApp
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -47,6 +51,15 @@ class Song:
     genre: Genre = Genre.JAZZ
     seconds: float = 3.0
     artist: str = "The Testers"
+
+
+@dataclass(frozen=True, eq=False)
+class MadeSong:
+    """A song with a file, what a scan would know of it, and where it lies in the feature space, shape ``(d,)``."""
+
+    track: Track
+    known: CataloguedTrack
+    vector: NDArray[np.float32]
 
 
 @pytest.fixture(scope="session")
@@ -180,10 +193,10 @@ def start_web(data_dir: Path) -> Iterator[Callable[..., WebApp]]:
 
 
 @pytest.fixture
-def stock(model: GenreModel, tmp_path: Path) -> Callable[[Sequence[Song]], list[CataloguedTrack]]:
+def stock(model: GenreModel, tmp_path: Path) -> Callable[[Sequence[Song]], list[MadeSong]]:
     """Makes the sound files of songs, and what a scan would know of them."""
 
-    def make(songs: Sequence[Song]) -> list[CataloguedTrack]:
+    def make(songs: Sequence[Song]) -> list[MadeSong]:
         folder = tmp_path / f"music-{secrets.token_hex(4)}"
         folder.mkdir()
         return [_make_song(song, folder / f"{number}.wav", number, model) for number, song in enumerate(songs)]
@@ -191,7 +204,7 @@ def stock(model: GenreModel, tmp_path: Path) -> Callable[[Sequence[Song]], list[
     return make
 
 
-def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> CataloguedTrack:
+def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> MadeSong:
     sample_rate = 22_050 if song.seconds < 60 else 44_100
     channels = 1 if song.seconds < 60 else 2
     time_s = np.arange(int(song.seconds * sample_rate)) / sample_rate
@@ -200,7 +213,6 @@ def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> Catalo
     status = path.stat()
     vector = model.midpoints[song.genre].astype(np.float64)
     vector[0] += song.distance
-    raw = vector * model._scale + model._mean
     track = Track(
         path=path,
         title=song.title,
@@ -216,18 +228,18 @@ def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> Catalo
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
     )
-    return CataloguedTrack(track, raw, model.model_id)
+    return MadeSong(track, known_of(track, (model, vector)), vector.astype(np.float32))
 
 
 @pytest.fixture
-def own_music(data_dir: Path, stock: Callable[[Sequence[Song]], list[CataloguedTrack]]) -> Callable[..., list[Track]]:
+def own_music(data_dir: Path, stock: Callable[[Sequence[Song]], list[MadeSong]]) -> Callable[..., list[Track]]:
     """Puts songs into the listener's own catalogue."""
 
     def put(*songs: Song) -> list[Track]:
         catalogued = stock(songs)
         with Catalogue(data_dir / "catalogue.sqlite3") as catalogue:
             for one in catalogued:
-                catalogue.put_track(one)
+                catalogue.put_track(one.known)
         return [one.track for one in catalogued]
 
     return put
@@ -239,23 +251,23 @@ class Peer:
     def __init__(
         self,
         name: str,
-        catalogued: Sequence[CataloguedTrack],
+        songs: Sequence[MadeSong],
         model: GenreModel,
         *,
         url: str,
         space_id: str | None = None,
     ) -> None:
         self.name = name
-        self.tracks = [one.track for one in catalogued]
-        vectors = model.standardise(np.array([one.features for one in catalogued]))
-        self.shelf = Shelf(self.tracks, {space_id or model.space_id: vectors})
+        self.tracks = [one.track for one in songs]
+        vectors = np.array([one.vector for one in songs])
+        space = vectors_of_all(space_id or model.space_id, vectors, model_id=model.model_id)
+        self.shelf = Shelf(self.tracks, [space])
         desk: TicketDesk[PlaylistQuery] = TicketDesk()
         self.server = StreamServer(desk=desk, playlist_for=self.shelf.nearest, listen=Address("127.0.0.1", 0))
         self.server.start()
         self.provider = Provider(
             provider_id=secrets.token_urlsafe(16),
             name=name,
-            model_id=model.model_id,
             issue_ticket=desk.issue,
             host="127.0.0.1",
             port=self.server.address.port,
@@ -276,7 +288,7 @@ class Peer:
 
 @pytest.fixture
 def join(
-    circle: Any, model: GenreModel, stock: Callable[[Sequence[Song]], list[CataloguedTrack]]
+    circle: Any, model: GenreModel, stock: Callable[[Sequence[Song]], list[MadeSong]]
 ) -> Iterator[Callable[..., Peer]]:
     """Lets members of the test's circle offer songs."""
     with contextlib.ExitStack() as stack:

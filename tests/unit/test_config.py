@@ -6,10 +6,12 @@ import ipaddress
 import os
 from pathlib import Path
 
+import click
 import pytest
 
 from dnai.command_line import settings_options
 from dnai.config import (
+    DEFAULT_MODELS,
     PROJECT_DIR,
     Address,
     Settings,
@@ -59,7 +61,8 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_can_be_given_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses and lists are text there, as on the command line."""
     given = {
-        "model": "other",
+        "models": "other, another",
+        "use_tags": "no",
         "broker": URL,
         "broker_ca": "/etc/ca.pem",
         "name": "Anna's",
@@ -79,6 +82,8 @@ def test_every_setting_can_be_given_in_the_environment(monkeypatch: pytest.Monke
     settings = load_settings({})
     assert settings.listen == Address("::1", 8000)
     assert settings.advertise == Address("music.example", 7711)
+    assert settings.models == ("other", "another")
+    assert not settings.use_tags
     assert settings.web_hosts == ("one.example", "two.example")
     assert settings.peer_networks == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
     assert settings.broker_url == URL
@@ -263,8 +268,64 @@ def test_every_setting_has_a_description_and_can_be_an_option() -> None:
         assert callable(settings_options(name))
 
 
-def test_a_model_is_a_name_or_a_folder(tmp_path: Path) -> None:
-    """The project's own by name, any other by its path."""
-    assert load_settings({}).model_dir == PROJECT_DIR / "models" / "librosa26"
-    assert load_settings({"model": str(tmp_path)}).model_dir == tmp_path
-    assert load_settings({"model": "none-such"}).model_dir == Path("none-such")
+def test_models_are_names_or_folders_in_order_of_preference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's own by name, any other by its path, with commas or as a list in the file."""
+    shipped = PROJECT_DIR / "models" / "librosa26"
+    assert load_settings({}).model_dirs == tuple(PROJECT_DIR / "models" / name for name in DEFAULT_MODELS)
+    assert load_settings({"models": f"{tmp_path}, librosa26"}).model_dirs == (tmp_path, shipped)
+    write_config(tmp_path, f'models = ["librosa26", "{tmp_path}"]')
+    assert load_settings({}).model_dirs == (shipped, tmp_path)
+    monkeypatch.setenv("DNAI_MODELS", "librosa26")
+    assert load_settings({}).model_dirs == (shipped,)
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"models": "mine"}).model_dirs == (Path("mine"),)
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are() -> None:
+    """Where a name is meant, not a path: the list of names, and the nearest of them."""
+    with pytest.raises(ConfigurationError, match=r"there is no model 'librosa27'; did you mean librosa26\?; there are"):
+        _ = load_settings({"models": "librosa27"}).model_dirs
+    assert load_settings({"models": "/nowhere/model"}).model_dirs == (Path("/nowhere/model"),)
+
+
+@pytest.mark.parametrize(
+    ("models", "said"), [("librosa26,librosa26", "librosa26 is named twice"), (" , ", "name at least one model")]
+)
+def test_models_that_cannot_be_meant_are_refused(models: str, said: str) -> None:
+    """One twice, and none at all."""
+    with pytest.raises(ConfigurationError, match=rf"models \(DNAI_MODELS\): {said}"):
+        load_settings({"models": models})
+
+
+def test_the_setting_of_one_model_is_told_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From before there could be several, in the file and in the environment."""
+    write_config(tmp_path, 'model = "librosa26"')
+    with pytest.raises(ConfigurationError, match=r"model in .*config\.toml is not a setting; did you mean models\?"):
+        load_settings({})
+    (tmp_path / "config.toml").unlink()
+    monkeypatch.setenv("DNAI_MODEL", "librosa26")
+    with pytest.raises(ConfigurationError, match=r"did you mean DNAI_MODELS\?"):
+        load_settings({})
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("no", False), ("0", False), ("on", True)])
+def test_a_switch_is_understood_as_people_write_it(text: str, value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment; an option has two names."""
+    assert load_settings({}).use_tags
+    monkeypatch.setenv("DNAI_USE_TAGS", text)
+    assert load_settings({}).use_tags is value
+
+
+@pytest.mark.parametrize(("arguments", "value"), [([], True), (["--use-tags"], True), (["--no-use-tags"], False)])
+def test_a_switch_is_a_pair_of_options(arguments: list[str], value: bool) -> None:
+    """Neither of them leaves it to the other sources."""
+    seen: list[bool] = []
+
+    @click.command()
+    @settings_options("use_tags")
+    def command(settings: Settings) -> None:
+        seen.append(settings.use_tags)
+
+    command.main(arguments, standalone_mode=False)
+    assert seen == [value]

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from dnai.config import PROJECT_DIR
 from dnai.errors import BrokerClosedError, BrokerError, PeerUnreachableError
 from dnai.genre.model import GenreModel
-from dnai.library.catalogue import Catalogue, CataloguedTrack
+from dnai.library.catalogue import Catalogue
 from dnai.library.collection import LiveCollection
 from dnai.recommend.gather import GatherResult, ProviderKey, ReceivedDecline, ReceivedOffer
 from dnai.recommend.requester import PresentProvider
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from tests.models import known_of, other_model
 from web.listener import Listener
 from web.sources import PlaylistSource
 
@@ -89,6 +90,7 @@ def make_track(tmp_path: Path) -> MakeTrack:
         audio_type: AudioType = AudioType.MP3,
         genre: Genre = Genre.JAZZ,
         artist: str = "Somebody",
+        origin: GenreOrigin = GenreOrigin.TAG,
     ) -> Track:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.{audio_type.value}"
         path.write_bytes(content)
@@ -100,7 +102,7 @@ def make_track(tmp_path: Path) -> MakeTrack:
             album="",
             year=None,
             genre=genre,
-            genre_origin=GenreOrigin.TAG,
+            genre_origin=origin,
             model_genre=genre,
             confidence=0.5,
             duration_s=3.0,
@@ -147,25 +149,48 @@ class Scripted:
 MakeListener = Callable[..., Listener]
 
 
+def at(model: GenreModel, genre: Genre, offset: float) -> NDArray[np.float64]:
+    """The place at a distance from a model's own midpoint of a genre."""
+    vector = model.midpoints[genre].astype(np.float64)
+    vector[0] += offset
+    return vector
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> GenreModel:
+    """A model of a second feature space."""
+    return other_model(tmp_path_factory.mktemp("models") / "other26")
+
+
 @pytest.fixture
 def make_listener(model: GenreModel, tmp_path: Path) -> Iterator[MakeListener]:
-    """Makes listeners with the given tracks, each at a distance from the midpoint of its genre."""
+    """Makes listeners with the given tracks, each at a distance from the midpoint of its genre.
+
+    In the spaces of `models`, the preferred one first; without those that are `unheard` yet.
+    """
     opened: list[LiveCollection] = []
 
     def make(
-        tracks: Sequence[tuple[Track, float]] = (), *, scripted: Scripted | None = None, clock: Clock | None = None
+        tracks: Sequence[tuple[Track, float]] = (),
+        *,
+        scripted: Scripted | None = None,
+        clock: Clock | None = None,
+        models: Sequence[GenreModel] = (),
+        unheard: Sequence[GenreModel] = (),
     ) -> Listener:
         path = tmp_path / "data" / "catalogue.sqlite3"
         if tracks:
             with Catalogue(path) as catalogue:
                 for track, offset in tracks:
-                    vector = model.midpoints[track.genre].astype(np.float64)
-                    vector[0] += offset
-                    catalogue.put_track(CataloguedTrack(track, vector * model._scale + model._mean, model.model_id))
-        live = LiveCollection(path, model)
+                    known = models or [model]
+                    heard = [(each, at(each, track.genre, offset)) for each in known if each not in unheard]
+                    catalogue.put_track(known_of(track, *heard))
+        live = LiveCollection(path, models or [model])
         opened.append(live)
         scripted = scripted or Scripted()
-        return Listener(collection=live, model=model, circle=scripted, peers=scripted, clock=clock or Clock())
+        return Listener(
+            collection=live, models=models or [model], circle=scripted, peers=scripted, clock=clock or Clock()
+        )
 
     yield make
     for live in opened:

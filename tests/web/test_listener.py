@@ -11,8 +11,8 @@ from dnai.errors import BrokerClosedError, BrokerUnreachableError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.collection import LiveCollection
 from dnai.recommend.gather import ReceivedOffer
-from dnai.tracks import Genre, Playlist
-from tests.web.conftest import Clock, MakeListener, MakeTrack, Scripted, made_offer, made_result
+from dnai.tracks import Genre, GenreOrigin, Playlist
+from tests.web.conftest import Clock, MakeListener, MakeTrack, Scripted, at, made_offer, made_result
 from web.listener import Listener, Search
 from web.sources import LocalSource
 from web.succession import FRESH_S, PassedOver
@@ -25,7 +25,7 @@ def test_without_own_tracks_the_models_midpoint_stands_in(make_listener: MakeLis
         target = listener.target(genre=genre)
         assert target.is_reference
         assert target.space_id == model.space_id
-        np.testing.assert_array_equal(target.vector, model.midpoints[genre])
+        np.testing.assert_array_equal(target.vectors[model.space_id], model.midpoints[genre])
 
 
 def test_with_own_tracks_their_midpoint_is_asked_for(
@@ -35,7 +35,7 @@ def test_with_own_tracks_their_midpoint_is_asked_for(
     listener = make_listener([(make_track("A"), 1.0), (make_track("B"), 3.0)])
     target = listener.target(genre=Genre.JAZZ)
     assert not target.is_reference
-    assert target.vector[0] == pytest.approx(model.midpoints[Genre.JAZZ][0] + 2.0, abs=1e-4)
+    assert target.vectors[model.space_id][0] == pytest.approx(model.midpoints[Genre.JAZZ][0] + 2.0, abs=1e-4)
     assert listener.target(genre=Genre.METAL).is_reference
 
 
@@ -50,6 +50,66 @@ def test_a_song_is_asked_for_with_its_own_vector_and_genre(
     genre, vectors = scripted.asked[0]
     assert genre is Genre.JAZZ
     assert vectors[model.space_id][0] == pytest.approx(model.midpoints[Genre.JAZZ][0] + 3.0, abs=1e-4)
+
+
+def test_a_request_has_a_vector_of_each_space_the_preferred_first(
+    make_listener: MakeListener, make_track: MakeTrack, model: GenreModel, other: GenreModel
+) -> None:
+    """Of a song its own in both; of a genre the midpoints, and where there is no such track the models' own."""
+    scripted = Scripted(made_result(), made_result(), made_result())
+    songs = [(make_track("A"), 1.0), (make_track("B"), 3.0)]
+    listener = make_listener(songs, scripted=scripted, models=[other, model])
+    targets = [listener.target(track=listener.own_tracks()[0])]
+    targets += [listener.target(genre=genre) for genre in (Genre.JAZZ, Genre.METAL)]
+    for target, offset, genre in zip(targets, (1.0, 2.0, 0.0), (Genre.JAZZ, Genre.JAZZ, Genre.METAL), strict=True):
+        listener.search(target).gather()
+        asked_genre, vectors = scripted.asked[-1]
+        assert asked_genre is genre
+        assert list(vectors) == [other.space_id, model.space_id]
+        for each in (other, model):
+            np.testing.assert_allclose(vectors[each.space_id], at(each, genre, offset), atol=1e-3)
+        assert target.references == (set(vectors) if genre is Genre.METAL else set())
+
+
+def test_while_a_new_space_is_filled_the_known_taste_is_asked_with_first(
+    make_listener: MakeListener, make_track: MakeTrack, model: GenreModel, other: GenreModel
+) -> None:
+    """Own jazz counts before the preferred space's reference; without own tracks the preferred space does."""
+    listener = make_listener([(make_track("A"), 1.0)], models=[other, model], unheard=[other])
+    jazz, metal = listener.target(genre=Genre.JAZZ), listener.target(genre=Genre.METAL)
+    assert list(jazz.vectors) == [model.space_id, other.space_id]
+    assert (jazz.is_reference, jazz.references) == (False, {other.space_id})
+    assert list(metal.vectors) == [other.space_id, model.space_id]
+    assert metal.is_reference
+    (song,) = listener.own_tracks()
+    assert list(listener.target(track=song).vectors) == [model.space_id]
+    assert [entry.title for entry in listener.own_nearest(jazz).playlist.entries] == ["A"]
+    assert listener.own_nearest(metal).playlist.entries == ()
+
+
+def test_own_music_is_measured_in_the_preferred_space(
+    make_listener: MakeListener, make_track: MakeTrack, model: GenreModel, other: GenreModel
+) -> None:
+    """As soon as nearly all of it has a vector there; the two spaces are never mixed."""
+    with_both = [(make_track(f"B{i}"), 1.0 + i) for i in range(9)]
+    make_listener(with_both, models=[other, model])
+    listener = make_listener([(make_track("Old"), 0.0)], models=[other, model], unheard=[other])
+    target = listener.target(genre=Genre.JAZZ)
+    assert list(target.vectors) == [other.space_id, model.space_id]
+    entries = listener.own_nearest(target).playlist.entries
+    assert [entry.title for entry in entries] == [f"B{i}" for i in (4, 3, 5, 2, 6, 1, 7, 0, 8)]
+
+
+def test_a_song_that_no_model_is_sure_of_is_asked_for_as_its_best_guess(
+    make_listener: MakeListener, make_track: MakeTrack
+) -> None:
+    """And marked, so that the listener can be told."""
+    unsure = make_track("Odd", origin=GenreOrigin.UNSURE)
+    listener = make_listener([(unsure, 1.0), (make_track("Plain"), 2.0)])
+    odd, plain = (listener.target(track=track) for track in listener.own_tracks())
+    assert (odd.genre, odd.is_guess) == (Genre.JAZZ, True)
+    assert not plain.is_guess
+    assert not listener.target(genre=Genre.JAZZ).is_guess
 
 
 def test_a_track_that_left_the_collection_cannot_be_asked_for(
@@ -90,8 +150,8 @@ def test_an_unreadable_catalogue_is_no_count(make_listener: MakeListener, tmp_pa
 
 def test_without_a_broker_asking_says_how_to_set_one(model: GenreModel, tmp_path: Path) -> None:
     """No broker is set: an error that names the option, and nobody is there."""
-    live = LiveCollection(tmp_path / "none.sqlite3", model)
-    listener = Listener(collection=live, model=model, circle=None, peers=Scripted(), clock=Clock())
+    live = LiveCollection(tmp_path / "none.sqlite3", [model])
+    listener = Listener(collection=live, models=[model], circle=None, peers=Scripted(), clock=Clock())
     assert not listener.has_broker
     assert listener.who() is None
     with pytest.raises(BrokerUnreachableError, match="--broker"):

@@ -76,16 +76,21 @@ def test_the_circle_for_the_page_says_what_became_of_everybody() -> None:
     """Offers with their fate, and who declined, was left out or silent with the reason; no ticket, no address."""
     anna, bob = made_offer("anna", 1.0), made_offer("bob", 2.0)
     result = made_result(
-        anna, bob, left_out=(made_offer("carl", 1.0),), declines=(("dora", "no_tracks"),), silent=("Eve",)
+        anna,
+        bob,
+        left_out=(made_offer("carl", 1.0, space_id="old-1"),),
+        declines=(("dora", "no_tracks"),),
+        silent=("Eve",),
     )
     succession = Succession(result, gathered_at=0.0)
     succession.pass_over(anna, reason="nobody answers")
     succession.plays(bob)
-    shown = circle_shown(succession, Target(Genre.JAZZ, "space", np.zeros(26, dtype=np.float32)))
+    shown = circle_shown(succession, Target(Genre.JAZZ, {"space": np.zeros(26, dtype=np.float32)}))
     assert [(offer.name, offer.fate, offer.reason) for offer in shown.offers] == [
         ("Anna", "passed over", "nobody answers"),
         ("Bob", "playing", ""),
     ]
     assert [other.name for other in shown.others] == ["Dora", "Carl", "Eve"]
+    assert shown.others[1].why.startswith("left out: has no space vectors yet")
     assert "ticket" not in repr(sent(shown))
     assert "127.0.0.1" not in repr(sent(shown))

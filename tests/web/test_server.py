@@ -192,7 +192,7 @@ def test_a_broken_model_is_said_in_one_line(tmp_path: Path) -> None:
             "127.0.0.1:0",
             "--data-dir",
             str(tmp_path),
-            "--model",
+            "--models",
             str(tmp_path),
         ],
         capture_output=True,

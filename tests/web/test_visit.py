@@ -10,7 +10,7 @@ import pytest
 from dnai.chatbot.dialogue import Dialogue
 from dnai.errors import BrokerClosedError, PeerBrokeOffError, PeerRefusedError
 from dnai.recommend.gather import GatherResult
-from dnai.tracks import Track
+from dnai.tracks import GenreOrigin, Track
 from tests.web.conftest import MakeListener, MakeTrack, Scripted, made_offer, made_result
 from web.payloads import CircleShown, Command, Failed, More, Now, PlaylistShown
 from web.sources import LocalSource, PlaylistSource
@@ -238,6 +238,16 @@ def test_a_lost_broker_is_said_and_the_music_goes_on(make_scene: MakeScene) -> N
     assert "went away" in scene.page.last
     assert scene.streams.get(playing) is not None
     assert len(scene.page.playlists) == 1
+
+
+def test_a_song_of_unsure_genre_is_played_with_a_word_of_warning(make_scene: MakeScene, make_track: MakeTrack) -> None:
+    """The listener is told before the circle is asked, and before own music plays."""
+    odd = make_track("Odd Thing", origin=GenreOrigin.UNSURE)
+    scene = make_scene(made_result(ANNA), own=(odd,))
+    for source in ("my peers", "my collection"):
+        scene.visit.say(f"something like Odd Thing from {source}")
+        notes = [text for kind, text in scene.page.lines if kind == "note"]
+        assert notes[-2] == "I am not sure what “Odd Thing” is; I ask for jazz, my best guess (50 %)."
 
 
 def test_what_plays_and_why_are_real_facts(make_scene: MakeScene) -> None:

@@ -14,14 +14,14 @@ from dnai.errors import (
 )
 from dnai.recommend.gather import ProviderKey
 from dnai.recommend.requester import PresentProvider
-from dnai.tracks import Genre
+from dnai.tracks import Genre, GenreOrigin
 from tests.web.conftest import MakeTrack, made_offer, made_result
 from web import wording
 from web.listener import NO_BROKER, Target
 from web.succession import PassedOver, Succession
 
 VECTOR = np.zeros(26, dtype=np.float32)
-JAZZ = Target(Genre.JAZZ, "space", VECTOR)
+JAZZ = Target(Genre.JAZZ, {"space": VECTOR})
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,10 @@ def test_a_winner_is_named_with_distance_tracks_and_rivals() -> None:
 def test_a_reference_midpoint_is_not_called_the_listeners_taste() -> None:
     """Who has no such track is measured from the model's midpoint, and is told so."""
     anna = made_offer("anna", 1.0)
-    target = Target(Genre.JAZZ, "space", VECTOR, is_reference=True)
+    target = Target(Genre.JAZZ, {"space": VECTOR}, references=frozenset({"space"}))
     assert "you have none of your own" in wording.winner_line(anna, made_result(anna), target)
+    mixed = Target(Genre.JAZZ, {"space": VECTOR, "new": VECTOR}, references=frozenset({"new"}))
+    assert "you have none of your own" not in wording.winner_line(anna, made_result(anna), mixed)
 
 
 def test_nothing_found_names_who_declined_and_why() -> None:
@@ -74,8 +76,30 @@ def test_nothing_found_names_who_declined_and_why() -> None:
     assert "Carl measures music in another feature space." in line
     assert "Dora is too busy at the moment." in line
     assert "Eve declined." in line
-    assert "Frida answered in another feature space, which cannot be compared, and was left out." in line
+    assert "I left out Frida, who measures in other, which was not asked for." in line
     assert "Gert did not answer in time." in line
+
+
+def test_who_was_left_out_is_named_with_the_reason_and_what_helps() -> None:
+    """An older space, one or several, and another version of the same; never a distance that means nothing."""
+    anna = made_offer("anna", 1.0, space_id="musicnn200-1")
+    old = tuple(made_offer(name, 0.1, space_id="librosa26-1") for name in ("ben", "carl"))
+    twin = made_offer("dora", 0.1, space_id="musicnn200-2")
+    line = wording.winner_line(anna, made_result(anna, left_out=(*old, twin)), JAZZ)
+    missing = "no musicnn200 vectors yet (librosa26 cannot be compared with them): update that worker"
+    assert f"I left out Ben and Carl, who have {missing}." in line
+    assert "I left out Dora, who has another version of musicnn200, which cannot be compared: update one" in line
+    assert "0.1" not in line
+    assert f"who has {missing}." in wording.winner_line(anna, made_result(anna, left_out=old[:1]), JAZZ)
+
+
+def test_a_guessed_genre_is_called_a_guess(make_track: MakeTrack) -> None:
+    """With how probable it is; a genre that is known, or asked for, is none."""
+    unsure = make_track("Odd", origin=GenreOrigin.UNSURE)
+    line = wording.guess_line(Target(Genre.JAZZ, {"space": VECTOR}, track=unsure))
+    assert line == "I am not sure what “Odd” is; I ask for jazz, my best guess (50 %)."
+    assert wording.guess_line(Target(Genre.JAZZ, {"space": VECTOR}, track=make_track("Plain"))) is None
+    assert wording.guess_line(JAZZ) is None
 
 
 def test_nobody_else_is_not_called_nothing_found() -> None:
@@ -106,13 +130,16 @@ def test_many_names_are_counted() -> None:
 def test_names_and_reasons_of_others_are_harmless(make_track: MakeTrack) -> None:
     """Escapes, directions and line breaks in names, titles and reasons do not reach a sentence."""
     nasty = "\x1b[31mEve\u202e\nWinner plays: me"
+    unsure = make_track(nasty, origin=GenreOrigin.UNSURE)
     lines = [
         wording.passed_over_line(PassedOver(ProviderKey("eve", "e" * 16), nasty, nasty)),
         wording.broke_off_line(nasty, nasty),
         wording.track_gone(nasty, nasty, nasty),
         wording.cannot_decode(nasty, "mp3"),
         wording.slept_too_long(nasty),
-        wording.own_line(Target(Genre.JAZZ, "space", VECTOR, track=make_track(nasty)), 3),
+        wording.own_line(Target(Genre.JAZZ, {"space": VECTOR}, track=make_track(nasty)), 3),
+        str(wording.guess_line(Target(Genre.JAZZ, {"space": VECTOR}, track=unsure))),
+        wording.space_name(nasty),
     ]
     for line in lines:
         assert "\x1b" not in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def dnai(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DNAI_{name.upper()}", raising=False)
     monkeypatch.setenv("DNAI_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DNAI_MODELS", "librosa26")
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["dnai", *map(str, arguments)])
@@ -94,9 +96,9 @@ def test_tracks_are_listed_with_genre_origin_and_confidence(dnai: Dnai, folder: 
     dnai("scan", folder)
     ended = dnai("tracks")
     first, second = ended.out.splitlines()
-    assert first.startswith("  0:00  jazz (tag, model: ")
+    assert first.startswith("  0:00  jazz (tag, librosa26: ")
     assert first.endswith("Miles Davis – So What")
-    assert "(model, model: " in second
+    assert re.match(r"  0:00  [a-z]+\? \(not sure, librosa26: |  0:00  [a-z]+ \(model, librosa26: ", second)
     assert second.endswith("? – b")
     assert first.count("%") == second.count("%") == 1
     assert ended.err == "2 tracks\n"
@@ -108,11 +110,15 @@ def test_tracks_as_json_have_all_that_is_known(dnai: Dnai, folder: Path) -> None
     jazz, other = dnai("tracks", "--json").json
     assert jazz.keys() == {
         *("path", "title", "artist", "album", "year", "genre", "genre_origin", "model_genre", "confidence"),
-        *("duration_s", "type", "size_bytes"),
+        *("told_by", "heard", "duration_s", "type", "size_bytes"),
     }
     assert (jazz["path"], jazz["genre"], jazz["genre_origin"]) == (str(folder / "a.flac"), "jazz", "tag")
     assert (jazz["year"], jazz["type"], jazz["duration_s"]) == (1959, "flac", 0.5)
     assert other["genre"] == other["model_genre"]
+    assert jazz["told_by"] == other["told_by"] == "librosa26"
+    answer = other["heard"]["librosa26"]
+    assert (answer["genre"], answer["confidence"]) == (other["genre"], other["confidence"])
+    assert other["genre_origin"] == ("model" if answer["sure"] else "unsure")
     assert 0 < other["confidence"] <= 1
     assert jazz in dnai("tracks", "--genre", "jazz", "--json").json
     others = [genre for genre in Genre if genre not in {jazz["genre"], other["genre"]}]
@@ -157,11 +163,12 @@ def test_taste_is_the_midpoint_of_each_genre(dnai: Dnai, folder: Path) -> None:
     model = GenreModel(PROJECT_DIR / "models" / "librosa26")
     taste = dnai("taste", "--json").json
     assert taste["space_id"] == model.space_id
+    assert taste["spaces"] == {"librosa26": {"space_id": model.space_id, "midpoints": taste["midpoints"]}}
     assert set(taste["midpoints"]) == set(Genre)
     for genre, midpoint in taste["midpoints"].items():
         rows = [list(f["features"].values()) for t, f in zip(tracks, features, strict=True) if t["genre"] == genre]
         assert (midpoint["origin"], midpoint["tracks"]) == ("collection" if rows else "model", len(rows))
-        expected = model.standardise(np.array(rows)).mean(axis=0) if rows else model.midpoints[Genre(genre)]
+        expected = model.vectors(np.array(rows)).mean(axis=0) if rows else model.midpoints[Genre(genre)]
         np.testing.assert_allclose(midpoint["vector"], expected, atol=1e-5)
 
 
@@ -183,7 +190,9 @@ def test_taste_of_an_empty_collection_is_the_models(dnai: Dnai) -> None:
         (["tarcks"], 2, "there is no command 'tarcks'; did you mean 'tracks'?"),
         (["xyzzy"], 2, "there is no command 'xyzzy'"),
         ([], 2, "Usage: dnai"),
-        (["taste", "--model", "/nowhere/model"], 1, "dnai: /nowhere/model is not a model folder"),
+        (["taste", "--models", "/nowhere/model"], 1, "dnai: /nowhere/model is not a model folder"),
+        (["taste", "--models", "librosa27"], 2, "there is no model 'librosa27'; did you mean librosa26?"),
+        (["taste", "--model", "librosa26"], 2, "'--models'?"),
         (["tracks", "--log-level", "LOUD"], 2, "log_level (DNAI_LOG_LEVEL): "),
         (["tracks", "--data-dir", "/dev/null/x"], 1, "dnai: the catalogue /dev/null/x/catalogue.sqlite3 cannot be"),
         (["train"], 2, "Missing option '--table'"),

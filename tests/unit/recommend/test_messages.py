@@ -84,6 +84,15 @@ def test_a_message_comes_back_as_it_was_sent(message: Message) -> None:
     assert decode(encode(message), message_type=type_name(message), version=PROTOCOL_VERSION) == message
 
 
+@given(st.permutations(["musicnn200-b", "librosa26-a", "0", "z", "A"]))
+def test_the_order_of_the_spaces_survives_the_wire(order: list[str]) -> None:
+    """It is the asker's preference, in whatever order the names would sort."""
+    request = Request(Genre.JAZZ, {space_id: [0.5] for space_id in order})
+    received = decode(encode(request), message_type="dnai.request", version=PROTOCOL_VERSION)
+    assert isinstance(received, Request)
+    assert list(received.vectors) == order
+
+
 @given(st.binary(max_size=300), types)
 def test_any_bytes_are_a_message_or_a_protocol_error(body: bytes, message_type: str) -> None:
     """Never another exception, which would end whoever reads."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnai.errors import ProtocolError, UsageError
+from dnai.library.collection import SpaceVectors, vectors_of_all
 from dnai.recommend.messages import Decline, Offer, Request, decode, encode, type_name
 from dnai.recommend.provider import PlaylistQuery, Provider, RequestLimit, Shelf
 from dnai.tracks import MAX_PLAYLIST_TRACKS, Genre
@@ -21,7 +22,8 @@ REPLY = {"user_id": "anna", "reply_to": "anna.inbox"}
 def shelf_of(**vectors: list[float]) -> Shelf:
     """A shelf of jazz tracks, named by title; one called "metal" is metal."""
     tracks = [made_track(title, Genre.METAL if title.startswith("metal") else Genre.JAZZ) for title in vectors]
-    return Shelf(tracks, {SPACE: np.array(list(vectors.values()), dtype=np.float32).reshape(len(tracks), -1)})
+    matrix = np.array(list(vectors.values()), dtype=np.float32).reshape(len(tracks), -1)
+    return Shelf(tracks, [vectors_of_all(SPACE, matrix, model_id="model-a")])
 
 
 def query(*vector: float, genre: Genre = Genre.JAZZ, space_id: str = SPACE) -> PlaylistQuery:
@@ -56,7 +58,6 @@ def provider(tickets: Tickets) -> Provider:
     made = Provider(
         provider_id=provider_id("bob"),
         name="bob",
-        model_id="model-a",
         issue_ticket=tickets.issue,
         host="192.168.1.20",
         port=7711,
@@ -100,15 +101,18 @@ def test_a_shelf_knows_what_is_on_it() -> None:
 
 def test_an_empty_shelf_still_knows_its_spaces() -> None:
     """A worker whose folder is still empty says "no tracks", not "unknown space"."""
-    shelf = Shelf([], {SPACE: np.empty((0, 2), dtype=np.float32)})
+    shelf = Shelf([], [vectors_of_all(SPACE, np.empty((0, 2), dtype=np.float32), model_id="m")])
     assert shelf.dimension(SPACE) == 2
     assert shelf.nearest(query(0, 0)) == []
 
 
 def test_a_shelf_needs_a_vector_for_each_track() -> None:
-    """One too few."""
+    """One too few, and one of a track that there is not."""
+    tracks, vectors = [made_track("a"), made_track("b")], np.zeros((1, 2), dtype=np.float32)
     with pytest.raises(UsageError, match=r"shape \(1, 2\) for 2 tracks"):
-        Shelf([made_track("a"), made_track("b")], {SPACE: np.zeros((1, 2), dtype=np.float32)})
+        Shelf(tracks, [SpaceVectors(SPACE, "m", np.arange(2), vectors)])
+    with pytest.raises(UsageError, match=r"rows from 2 to 2 of 2 tracks"):
+        Shelf(tracks, [SpaceVectors(SPACE, "m", np.array([2]), vectors)])
 
 
 def test_an_offer_has_the_mean_distance_and_a_ticket_of_its_own(provider: Provider, tickets: Tickets) -> None:
@@ -145,10 +149,63 @@ def test_refusals_give_their_reason_and_no_ticket(provider: Provider, tickets: T
 def test_the_first_space_that_is_known_is_answered_in(provider: Provider, order: list[str]) -> None:
     """The order of the request is the asker's preference."""
     vectors = np.array([[1.0], [1.0]], dtype=np.float32)
-    provider.shelf = Shelf([made_track("a"), made_track("b")], {SPACE: vectors, OTHER_SPACE: vectors})
+    spaces = [vectors_of_all(space, vectors, model_id=f"model of {space}") for space in (SPACE, OTHER_SPACE)]
+    provider.shelf = Shelf([made_track("a"), made_track("b")], spaces)
     answer = provider.answer(Request(Genre.JAZZ, {space: [0.0] for space in order}), **REPLY, now=0)
     assert isinstance(answer, Offer)
     assert answer.space_id == next(space for space in order if space != "unknown")
+    assert answer.model_id == f"model of {answer.space_id}"
+
+
+def half_upgraded(*, jazz: int, old: int, new: int) -> Shelf:
+    """A shelf of jazz, of which the first `old` have a vector in SPACE and the first `new` in OTHER_SPACE."""
+    tracks = [made_track(f"t{i}") for i in range(jazz)]
+    spaces = [
+        SpaceVectors(space_id, "m", np.arange(count), np.zeros((count, 1), dtype=np.float32))
+        for space_id, count in ((OTHER_SPACE, new), (SPACE, old))
+    ]
+    return Shelf(tracks, spaces)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asked", "answered"),
+    [
+        (20, 20, [OTHER_SPACE, SPACE], OTHER_SPACE),
+        (20, 18, [OTHER_SPACE, SPACE], OTHER_SPACE),
+        (20, 17, [OTHER_SPACE, SPACE], SPACE),
+        (20, 0, [OTHER_SPACE, SPACE], SPACE),
+        (20, 17, [SPACE, OTHER_SPACE], SPACE),
+        (20, 3, [OTHER_SPACE], OTHER_SPACE),
+        (10, 9, [OTHER_SPACE, SPACE], OTHER_SPACE),
+        (20, 0, [OTHER_SPACE], None),
+        (0, 0, [OTHER_SPACE, SPACE], None),
+    ],
+)
+def test_a_new_space_is_answered_in_when_it_is_nearly_complete(
+    provider: Provider, old: int, new: int, asked: list[str], answered: str | None
+) -> None:
+    """From nine tenths of what the best-covered space has; asked in the new one alone, with what there is."""
+    provider.shelf = half_upgraded(jazz=20, old=old, new=new)
+    answer = provider.answer(Request(Genre.JAZZ, {space: [0.0] for space in asked}), **REPLY, now=0)
+    if answered is None:
+        assert answer == Decline(provider_id("bob"), "bob", "unknown_space")
+    else:
+        assert isinstance(answer, Offer)
+        assert (answer.space_id, answer.tracks) == (answered, new if answered == OTHER_SPACE else old)
+
+
+def test_how_complete_a_space_is_counts_for_each_genre_by_itself() -> None:
+    """Jazz is upgraded, metal is not yet: each is answered where it is complete."""
+    tracks = [*(made_track(f"j{i}") for i in range(3)), *(made_track(f"m{i}", Genre.METAL) for i in range(3))]
+    zeros = np.zeros((6, 1), dtype=np.float32)
+    new = SpaceVectors(OTHER_SPACE, "m", np.array([0, 1, 2, 4]), zeros[:4])
+    shelf = Shelf(tracks, [new, vectors_of_all(SPACE, zeros, model_id="m")])
+    assert shelf.choose_space(Genre.JAZZ, [OTHER_SPACE, SPACE]) == OTHER_SPACE
+    assert shelf.choose_space(Genre.METAL, [OTHER_SPACE, SPACE]) == SPACE
+    assert shelf.choose_space(Genre.POP, [OTHER_SPACE, SPACE]) == OTHER_SPACE
+    assert shelf.choose_space(Genre.POP, ["unknown"]) is None
+    found = shelf.nearest(query(0, genre=Genre.METAL, space_id=OTHER_SPACE))
+    assert [track.title for track, _ in found] == ["m1"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +274,6 @@ def test_whatever_passes_the_wire_gets_an_answer_that_passes_the_wire(vector: li
     made = Provider(
         provider_id=provider_id("bob"),
         name="bob",
-        model_id="m",
         issue_ticket=lambda _user, _query: "ticket-0123456789abcdef",
         host="127.0.0.1",
         port=1,
