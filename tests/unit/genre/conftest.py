@@ -15,6 +15,9 @@ import pytest
 from dnai.audio.features import FEATURE_NAMES
 from dnai.config import PROJECT_DIR
 from dnai.genre.model import file_sha256
+from dnai.genre.plan import TrainingPlan
+from dnai.genre.table import FeatureTable, Piece, make_table
+from dnai.tracks import Genre
 
 Rows = list[dict[str, Any]]
 WriteTable = Callable[[Rows], Path]
@@ -39,6 +42,32 @@ def made_rows(*, artists: int = 6, pieces: int = 3, genres: tuple[str, ...] = ("
         for artist in range(artists)
         for piece in range(pieces)
     ]
+
+
+TINY_PLAN = TrainingPlan(
+    hidden=(16,),
+    members=2,
+    epochs=12,
+    check_every=4,
+    batch_size=8,
+    dropout=0.1,
+    learning_rate=1e-2,
+    weight_decay=1e-4,
+    length_one=False,
+    noise=0.0,
+    mixup=0.0,
+    label_smoothing=0.1,
+)
+"""Enough for genres that are easy to tell apart."""
+
+
+def made_table(*, artists: int = 6) -> FeatureTable:
+    """The table of `made_rows`."""
+    pieces = [
+        Piece(row["track"], Genre(row["label"]), [row[name] for name in FEATURE_NAMES], row["artist"], row["split"])
+        for row in made_rows(artists=artists)
+    ]
+    return make_table("librosa26", pieces, origin=Path("made"))
 
 
 @pytest.fixture

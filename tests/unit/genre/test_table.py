@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dnai.audio.features import FEATURE_NAMES
 from dnai.config import PROJECT_DIR
-from dnai.errors import ModelError, UsageError
-from dnai.genre.evaluation import evaluate
-from dnai.genre.table import LABELS, FeatureTable, read_table
-from dnai.tracks import Genre
+from dnai.errors import ModelError
+from dnai.genre.table import LABELS, find_space, read_table
 from tests.unit.genre.conftest import Rows, WriteTable, made_rows
 
 GTZAN = PROJECT_DIR.parent / "shared" / "data" / "gtzan" / "features_10s.csv"
@@ -67,7 +64,9 @@ def test_an_unknown_artist_is_a_group_of_the_track_alone(write_table: WriteTable
         pytest.param(changed(2, rms=""), r"line 4: rms is '', not a number", id="empty"),
         pytest.param(changed(2, rms="loud"), r"line 4: rms is 'loud', not a number", id="no number"),
         pytest.param(changed(0, label="techno"), r"line 2: 'techno' is none of the ten genres", id="label"),
-        pytest.param(changed(0, split="test"), r"split 'test' is not known", id="split"),
+        pytest.param(changed(0, split="tset"), r"split 'tset' is not known", id="split"),
+        pytest.param(changed(0, label="pop"), r"track 'jazz.0' has two genres", id="two genres"),
+        pytest.param(changed(0, track=""), r"line 2: the track has no name", id="no name"),
         pytest.param(changed(0, artist="jazz artist 1"), r"'artist jazz artist 1' stands on both sides", id="artist"),
         pytest.param(changed(0, split="train", artist=""), r"track 'jazz.0' stands on both sides", id="track"),
         pytest.param(changed(0, split=""), r"'artist jazz artist 0' stands on both sides", id="unmarked row"),
@@ -125,27 +124,27 @@ def test_the_gtzan_table_is_read_and_keeps_artists_apart() -> None:
     assert not set(table.groups[table.split == "train"]) & set(table.groups[table.split == "valid"])
 
 
-def small_table() -> FeatureTable:
-    """Three pieces of a jazz track, two of a metal track."""
-    labels = np.array([LABELS.index(Genre.JAZZ)] * 3 + [LABELS.index(Genre.METAL)] * 2)
-    tracks = np.array(["a", "a", "a", "b", "b"])
-    return FeatureTable(np.zeros((5, 26)), labels, tracks, tracks, np.array([""] * 5))
+def test_the_space_of_a_table_is_told_by_its_columns(tmp_path: Path) -> None:
+    """Two hundred numbers e0 to e199 are an embedding; a table that lacks one of them is told so."""
+    columns = ["track", "label", *(f"e{i}" for i in range(200))]
+    rows = [["a", "jazz", *["0.5"] * 200], ["b", "pop", *["1.5"] * 200]]
+    path = tmp_path / "embedding.csv"
+    path.write_text("\n".join(",".join(row) for row in [columns, *rows]), encoding="utf-8")
+    assert find_space(path) == "musicnn200"
+    assert read_table(path).features.shape == (2, 200)
+    with pytest.raises(ModelError, match=r"lacks the columns chroma_stft, .* and 16 more of a table of librosa26"):
+        read_table(path, space="librosa26")
 
 
-def test_a_track_counts_by_the_mean_over_its_pieces() -> None:
-    """One sure piece outweighs two doubtful ones: 3 of 5 pieces are right, and both tracks."""
-    jazz, metal, pop = (LABELS.index(genre) for genre in (Genre.JAZZ, Genre.METAL, Genre.POP))
-    probabilities = np.zeros((5, 10), dtype=np.float32)
-    probabilities[0, jazz] = 1.0
-    probabilities[1:3, jazz], probabilities[1:3, pop] = 0.45, 0.55
-    probabilities[3:, metal] = 1.0
-    evaluation = evaluate(probabilities, small_table())
-    assert (evaluation.pieces, evaluation.tracks) == (5, 2)
-    assert evaluation.piece_accuracy == pytest.approx(3 / 5)
-    assert evaluation.track_accuracy == 1.0
+def test_tracks_without_an_artist_are_counted(write_table: WriteTable) -> None:
+    """They decide how far a figure may be believed."""
+    rows = [{**row, "artist": "" if row["label"] == "jazz" else row["artist"]} for row in made_rows()]
+    table = read_table(write_table(rows))
+    assert table.unknown_artists == 6
+    assert table.track_count == 18
 
 
-def test_answers_for_other_pieces_cannot_be_evaluated() -> None:
-    """Four answers for five pieces."""
-    with pytest.raises(UsageError, match="4 answers for 5 pieces"):
-        evaluate(np.zeros((4, 10), dtype=np.float32), small_table())
+def test_tracks_kept_for_a_last_test_are_read(write_table: WriteTable) -> None:
+    """A split of three parts is one."""
+    rows = [{**row, "split": "test" if row["track"].endswith(".5") else row["split"]} for row in made_rows()]
+    assert (read_table(write_table(rows)).split == "test").sum() == 9

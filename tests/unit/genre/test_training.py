@@ -1,11 +1,9 @@
-"""Training on a tiny table: a model comes of it, the same for the same seed, or nothing at all."""
+"""Training on a tiny table: networks that have not heard an artist answer for it, the same for the same seed."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,179 +11,144 @@ import pytest
 pytest.importorskip("tensorflow", reason="TensorFlow is in the train extra only")
 
 import keras
+from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
+from dnai.config import MODELS_DIR
 from dnai.errors import ModelError
 from dnai.genre import training
 from dnai.genre.evaluation import evaluate
 from dnai.genre.model import GenreModel
-from dnai.genre.table import LABELS, FeatureTable
-from dnai.genre.training import TrainingPlan, TrainingReport, build_network, train_model
-from dnai.tracks import Genre
-from tests.unit.genre.conftest import MODEL, made_rows
+from dnai.genre.network import Network, averaged_probabilities, fit_temperature
+from dnai.genre.plan import PLANS
+from dnai.genre.training import cross_validate, train_network
+from tests.unit.genre.conftest import TINY_PLAN, made_table
 
 # Keras hands TensorFlow arrays that do not know numpy 2's copy argument.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
-PLAN = TrainingPlan(max_epochs=1, splits=1)
-
-
-def made_table() -> FeatureTable:
-    """Three genres by four artists each, one of them kept apart."""
-    rows = made_rows(artists=4)
-    features = np.array([list(row.values())[5:] for row in rows])
-    tracks, artists, split = (np.array([row[name] for row in rows]) for name in ("track", "artist", "split"))
-    return FeatureTable(features, np.array([LABELS.index(Genre(row["label"])) for row in rows]), tracks, artists, split)
-
-
 TABLE = made_table()
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingReport]:
-    """A model that has learned for a while, in a folder whose parent was not there."""
-    folder = tmp_path_factory.mktemp("training") / "models" / "tiny"
-    return folder, train_model(TABLE, folder, name="tiny", plan=TrainingPlan(max_epochs=12, splits=1, batch_size=8))
+def quiet(text: str) -> None:
+    """Takes the progress, and shows it to nobody."""
 
 
-@pytest.fixture(scope="module")
-def write() -> Callable[..., None]:
-    """Writes a model that has learned nothing: ``write(folder, name=…)``."""
-    return functools.partial(
-        training._write,
-        network=build_network(PLAN),
-        scaler=StandardScaler().fit(TABLE.features),
-        table=TABLE,
-        report=TrainingReport(epochs=1, held_out=None),
+def test_the_network_of_the_mission_has_five_layers() -> None:
+    """26-256-128-64-10, in each member."""
+    plan = PLANS["librosa26"]
+    network = Network(plan, inputs=26).calibrated(1.0)
+    kernels = [weight.shape for weight in network.weights if len(weight.shape) == 3]
+    sizes = [26, 256, 128, 64, 10]
+    assert kernels == [(plan.members, a, b) for a, b in itertools.pairwise(sizes)]
+
+
+@pytest.mark.parametrize("name", ["librosa26", "musicnn200"])
+def test_the_shipped_litert_network_is_the_keras_network(name: str) -> None:
+    """To 1e-5 on ordinary features, and on such as are far out."""
+    model = GenreModel(MODELS_DIR / name)
+    features = np.random.default_rng(0).normal(0, 300, (200, model.dimension))
+    network = keras.saving.load_model(model.folder / "network.keras", compile=False)
+    expected = network.predict(model.standardise(features), verbose=0)
+    np.testing.assert_allclose(model.probabilities(features), expected, atol=1e-5)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
+
+
+def test_cross_validation_tells_easy_genres_apart() -> None:
+    """Artists that no network of the fold has heard are told rightly where the genres differ."""
+    result = cross_validate(TABLE, TINY_PLAN, report=quiet)
+    figures = evaluate(result.probabilities, TABLE)
+    assert figures.tracks.accuracy.value == 1.0
+    assert result.epochs in {point.epochs for point in result.curve}
+    assert [point.epochs for point in result.curve] == [4, 8, 12]
+    assert 0.2 <= result.temperature <= 5.0
+
+
+def test_artists_are_never_on_both_sides_unless_a_leak_is_asked_for() -> None:
+    """Labels that belong to the artist alone can only be known by hearing the artist: here that is chance."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 6).astype(str)
+    centres = rng.normal(0, 3, (40, 26))
+    labels = np.repeat(rng.permutation(np.arange(40) % 2), 6)
+    table = replace(
+        made_table(),
+        features=np.repeat(centres, 6, axis=0) + rng.normal(0, 0.1, (240, 26)),
+        labels=labels,
+        groups=groups,
+        tracks=groups,
+        split=np.full(240, ""),
+        sources=np.full(240, ""),
     )
+    honest = evaluate(cross_validate(table, TINY_PLAN, report=quiet).probabilities, table)
+    leaky = evaluate(cross_validate(table, TINY_PLAN, report=quiet, leaky=True).probabilities, table)
+    assert leaky.pieces.accuracy.value > 0.95
+    assert honest.pieces.accuracy.value < 0.75
 
 
-def files_of(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+def test_the_scaler_of_a_fold_knows_nothing_of_the_rows_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fitted once a fold, on the rows that are learned from."""
+    fitted: list[int] = []
 
+    class Spy(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
+        def fit(self, features: NDArray[np.float64]) -> Spy:
+            fitted.append(len(features))
+            super().fit(features)
+            return self
 
-def test_the_network_has_five_layers_of_the_sizes_in_the_mission() -> None:
-    """26-256-128-64-10."""
-    sizes = [26, *(layer.units for layer in build_network(PLAN).layers if isinstance(layer, keras.layers.Dense))]
-    assert sizes == [26, 256, 128, 64, 10]
-
-
-def test_the_shipped_litert_network_is_the_keras_network() -> None:
-    """To 1e-5 on random vectors, and on such as are far out."""
-    vectors = np.random.default_rng(0).normal(0, 3, (500, 26)).astype(np.float32)
-    expected = keras.saving.load_model(MODEL / "network.keras", compile=False).predict(vectors, verbose=0)
-    np.testing.assert_allclose(GenreModel(MODEL).probabilities(vectors), expected, atol=1e-5)
-
-
-def test_training_makes_a_model_that_tells_the_genres_of_the_table_apart(trained: tuple[Path, TrainingReport]) -> None:
-    """All its files and nothing beside them, and every track of the table is told rightly."""
-    folder, report = trained
-    assert files_of(folder) == sorted(training._MODEL_FILES)
-    assert files_of(folder.parent) == ["tiny"]
-    model = GenreModel(folder)
-    assert evaluate(model.probabilities(model.standardise(TABLE.features)), TABLE).track_accuracy == 1.0
-    assert 1 <= report.epochs <= 12
-
-
-def test_scaler_and_midpoints_are_those_of_the_rows(trained: tuple[Path, TrainingReport]) -> None:
-    """Standardised rows have mean 0 and deviation 1; a genre that the table lacks gets the middle of all."""
-    model = GenreModel(trained[0])
-    vectors = model.standardise(TABLE.features)
-    np.testing.assert_allclose(vectors.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(vectors.std(axis=0), 1, atol=1e-5)
-    jazz = vectors[TABLE.labels == LABELS.index(Genre.JAZZ)]
-    np.testing.assert_allclose(model.midpoints[Genre.JAZZ], jazz.mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(model.midpoints[Genre.REGGAE], np.zeros(26), atol=1e-5)
-
-
-def test_the_card_gives_the_figures_that_were_measured(trained: tuple[Path, TrainingReport]) -> None:
-    """On the three tracks kept apart."""
-    folder, report = trained
-    assert report.held_out is not None
-    assert report.held_out.tracks == 3
-    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert f"**{100 * report.held_out.track_accuracy:.1f} %**" in card
-    assert "36 pieces of 12 tracks by 12 artists" in card
+    monkeypatch.setattr(training, "StandardScaler", Spy)
+    cross_validate(TABLE, TINY_PLAN, report=quiet)
+    assert len(fitted) == 5
+    assert sum(fitted) == 4 * len(TABLE)
 
 
 def test_one_seed_gives_one_network_and_another_seed_another() -> None:
-    """To the last bit of every weight."""
-    weights = [
-        np.concatenate([weight.ravel() for weight in training._fit(TABLE, epochs=1, plan=plan)[0].get_weights()])
-        for plan in (replace(PLAN, seed=1), replace(PLAN, seed=1), replace(PLAN, seed=2))
+    """To the last bit of every answer."""
+    inputs = np.random.default_rng(0).normal(size=(20, 26)).astype(np.float32)
+    answers = [
+        train_network(TABLE, replace(TINY_PLAN, seed=seed), temperature=1.0).network.predict(inputs, verbose=0)
+        for seed in (1, 1, 2)
     ]
-    np.testing.assert_array_equal(weights[0], weights[1])
-    assert not np.allclose(weights[0], weights[2], atol=1e-3)
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert not np.allclose(answers[0], answers[2], atol=1e-3)
 
 
-def test_an_old_model_is_replaced_whole(tmp_path: Path, write: Callable[..., None]) -> None:
-    """Nothing of the old one stays, and nothing beside it; the card claims no figure that nobody measured."""
-    write(tmp_path / "tiny", name="old")
-    write(tmp_path / "tiny", name="new")
-    assert GenreModel(tmp_path / "tiny").name == "new"
-    assert files_of(tmp_path) == ["tiny"]
-    assert "Not measured" in (tmp_path / "tiny" / "MODEL_CARD.md").read_text(encoding="utf-8")
+def test_mixing_noise_and_length_one_train_too() -> None:
+    """Every setting of a plan does something, and the network still learns."""
+    plan = replace(TINY_PLAN, mixup=0.3, noise=0.2, length_one=True, hidden=())
+    plain = cross_validate(TABLE, TINY_PLAN, report=quiet).probabilities
+    other = cross_validate(TABLE, plan, report=quiet).probabilities
+    assert not np.allclose(plain, other)
+    assert evaluate(other, TABLE).tracks.accuracy.value == 1.0
 
 
-def test_a_failure_while_writing_leaves_the_old_model_and_no_remains(
-    tmp_path: Path, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Here the disk is full when the card, the last file, is written."""
-    write(tmp_path / "tiny", name="old")
-    write_text = Path.write_text
-
-    def full_disk(path: Path, text: str, **options: str) -> int:
-        if path.name == "MODEL_CARD.md":
-            raise OSError(28, "No space left on device")
-        return write_text(path, text, **options)
-
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(ModelError, match="No space left"):
-        write(tmp_path / "tiny", name="new")
-    assert GenreModel(tmp_path / "tiny").name == "old"
-    assert files_of(tmp_path) == ["tiny"]
+def test_the_temperature_makes_an_overconfident_network_as_sure_as_it_may_be() -> None:
+    """Logits that are three times too large are found to need a temperature of three."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (20_000, 10))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.array([rng.choice(10, p=row) for row in shares])
+    assert fit_temperature(3 * logits[:, np.newaxis], labels) == pytest.approx(3, rel=0.05)
 
 
-def test_an_old_model_comes_back_when_the_new_one_cannot_take_its_place(
-    tmp_path: Path, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The very last step failed, after the old one was moved away."""
-    write(tmp_path / "tiny", name="old")
-    rename = Path.rename
-
-    def refuse_fresh(path: Path, target: Path) -> Path:
-        if path.name == "model":
-            raise OSError(13, "Permission denied")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", refuse_fresh)
-    with pytest.raises(ModelError, match="Permission denied"):
-        write(tmp_path / "tiny", name="new")
-    assert GenreModel(tmp_path / "tiny").name == "old"
-    assert files_of(tmp_path) == ["tiny"]
+def test_members_are_averaged_as_probabilities() -> None:
+    """Two members that are sure of different genres leave half a chance to each."""
+    logits = np.full((1, 2, 10), -50.0)
+    logits[0, 0, 3] = logits[0, 1, 7] = 50.0
+    expected = np.zeros(10)
+    expected[[3, 7]] = 0.5
+    np.testing.assert_allclose(averaged_probabilities(logits, temperature=2.0)[0], expected, atol=1e-9)
 
 
-def test_a_folder_that_holds_other_things_is_never_replaced(tmp_path: Path) -> None:
-    """Or a mistyped --out would remove somebody's music; told before the training, not after."""
-    folder = tmp_path / "music"
-    folder.mkdir()
-    (folder / "song.mp3").write_bytes(b"music")
-    with pytest.raises(ModelError, match=r"music holds 'song\.mp3', which is no part of a model"):
-        train_model(TABLE, folder, name="tiny", plan=PLAN)
-    assert (folder / "song.mp3").read_bytes() == b"music"
+def test_the_calibrated_network_says_what_its_members_say() -> None:
+    """The one network that is written answers as the average of the logits does."""
+    inputs = np.random.default_rng(0).normal(size=(9, 26)).astype(np.float32)
+    network = Network(TINY_PLAN, inputs=26)
+    expected = averaged_probabilities(network.logits(inputs), temperature=1.7)
+    np.testing.assert_allclose(network.calibrated(1.7).predict(inputs, verbose=0), expected, atol=1e-6)
 
 
-def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    """With its path, and the file stays."""
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(ModelError, match="cannot be written to"):
-        train_model(TABLE, tmp_path / "file", name="tiny", plan=PLAN)
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_a_single_artist_is_not_enough(tmp_path: Path) -> None:
-    """Nobody is left to tell when to stop; and nothing is written."""
-    one_artist = replace(TABLE.rows(TABLE.split == "train"), groups=np.array(["artist One"] * 27))
-    with pytest.raises(ModelError, match="single artist"):
-        train_model(one_artist, tmp_path / "tiny", name="tiny", plan=PLAN)
-    assert files_of(tmp_path) == []
+def test_fewer_artists_than_folds_are_refused() -> None:
+    """With both numbers and what to do."""
+    few = replace(TABLE, groups=np.array([f"artist {row % 4}" for row in range(len(TABLE))]))
+    with pytest.raises(ModelError, match=r"has 4 artists .* 5 folds need one each: give it more"):
+        cross_validate(few, TINY_PLAN, report=quiet)
