@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ from dnai.library.rows import (
 from dnai.tracks import AudioType, Genre
 
 _BUSY_TIMEOUT_S = 30.0
+_RETRY_S = 0.02
 _logger = logging.getLogger(__name__)
 _FEATURE_TYPE = np.dtype("<f8")
 _FILE_COLUMNS = "path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type"
@@ -234,7 +236,7 @@ class Catalogue:
 
     def _prepare(self) -> None:
         with self._translated():
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -306,6 +308,20 @@ def _below(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
 
 def _path(key: bytes) -> Path:
     return Path(os.fsdecode(key))
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Set the journal mode; while another program makes the file, SQLite says at once that it is locked."""
+    end = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _drop_tracks(connection: sqlite3.Connection, keys: Sequence[tuple[bytes]]) -> None:

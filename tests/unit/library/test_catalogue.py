@@ -176,6 +176,25 @@ def test_a_reader_sees_what_another_process_has_written_and_only_then_a_new_vers
         assert len(reader.tracks()) == 1
 
 
+def test_several_programs_may_make_the_same_catalogue_at_once(tmp_path: Path) -> None:
+    """Worker, scan and page on a fresh data directory: each finds it made, none finds it locked."""
+    for attempt in range(10):
+        path, errors = tmp_path / str(attempt) / "catalogue.sqlite3", []
+
+        def make(path: Path = path, errors: list[Exception] = errors) -> None:
+            try:
+                Catalogue(path).close()
+            except CatalogueError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=make) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert errors == []
+
+
 def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     """Two scans of two folders at once lose no row."""
     path = tmp_path / "catalogue.sqlite3"
