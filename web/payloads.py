@@ -84,11 +84,13 @@ class PlaylistShown(msgspec.Struct, frozen=True):
 
 
 class OfferShown(msgspec.Struct, frozen=True):
-    """One offer in the picture of the circle."""
+    """One offer in the picture of the circle; `weighed` is what offers are ranked by, and drawn at."""
 
     name: str
     distance: float
+    weighed: float
     tracks: int
+    collection: int
     latency_s: float
     fate: str
     reason: str
@@ -175,7 +177,9 @@ def circle_shown(succession: Succession, target: Target) -> CircleShown:
         OfferShown(
             name=clean_text(offer.name),
             distance=offer.mean_distance,
+            weighed=offer.weighed_distance,
             tracks=offer.tracks,
+            collection=offer.collection,
             latency_s=offer.latency_s,
             fate=succession.fate(offer.provider).value,
             reason=clean_text(reasons.get(offer.provider, "")),

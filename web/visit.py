@@ -82,7 +82,7 @@ class Visit:
     def _say_who_was_nearer(self) -> None:
         on_air, search = self._on_air, self._search
         if on_air and on_air.offer and search and search.succession:
-            line = wording.nearer_line(search.succession, on_air.offer)
+            line = wording.better_line(search.succession, on_air.offer)
             if line:
                 self._page.line("note", line)
 

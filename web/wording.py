@@ -64,7 +64,9 @@ def winner_line(offer: ReceivedOffer, result: GatherResult, target: Target) -> s
     if offer.space_id in target.references:
         near = f"typical {target.genre.spoken} (you have none of your own to go by)"
     others = len(result.offers) - 1
-    beaten = "the only offer" if not others else f"the nearest of {len(result.offers)} offers"
+    beaten = "the only offer" if not others else f"the best of {len(result.offers)} offers"
+    if offer.collection >= offer.tracks:
+        tracks += f" ({offer.tracks / offer.collection:.0%} of the collection)"
     said = f"{name(offer.name)} plays: {beaten}, {offer.mean_distance:.2f} from {near} on average over {tracks}."
     return " ".join([said, *_not_compared(result)])
 
@@ -74,15 +76,15 @@ def next_line(offer: ReceivedOffer) -> str:
     return f"Now it is {name(offer.name)}’s turn, at a distance of {offer.mean_distance:.2f}."
 
 
-def nearer_line(succession: Succession, offer: ReceivedOffer) -> str | None:
-    """Say who was nearer than the one that plays, and why they do not play; None when nobody was."""
+def better_line(succession: Succession, offer: ReceivedOffer) -> str | None:
+    """Say who was better than the one that plays, and why they do not play; None when nobody was."""
     fates = {Fate.HEARD: "already heard", Fate.PASSED_OVER: "could not play"}
-    nearer = [
+    better = [
         f"{name(other.name)} ({other.mean_distance:.2f}, {fates[succession.fate(other.provider)]})"
         for other in succession.result.offers
-        if other.mean_distance < offer.mean_distance and succession.fate(other.provider) in fates
+        if other.weighed_distance < offer.weighed_distance and succession.fate(other.provider) in fates
     ]
-    return f"Nearer still: {', '.join(nearer)}." if nearer else None
+    return f"Better still: {', '.join(better)}." if better else None
 
 
 def passed_over_line(passed: PassedOver) -> str:

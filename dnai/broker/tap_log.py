@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+import numpy as np
 
 from dnai.broker.topology import OFFERS, REQUESTS
 from dnai.errors import ProtocolError
 from dnai.recommend.messages import Decline, Message, Offer, Request, Who, decode, type_name
+from dnai.recommend.ranking import weighed_distances
 from dnai.text import clean_text
 
 GRACE_S = 0.5
@@ -47,12 +51,13 @@ class TracedMessage:
 
 @dataclass(frozen=True, slots=True)
 class TappedOffer:
-    """An offer: whose, how far, how many tracks, and when it came after the request, seconds."""
+    """An offer: whose, how far, how many tracks of how many in all, and when it came after the request, seconds."""
 
     user_id: str
     name: str
     distance: float
     tracks: int
+    collection: int
     latency_s: float
     is_late: bool
 
@@ -116,10 +121,18 @@ class _OpenRequest:
             requester=self.user_id,
             genre=self.genre,
             deadline_s=self.deadline_s,
-            offers=tuple(sorted(self.offers, key=lambda offer: offer.distance)),
+            offers=_ranked(self.offers),
             declines=tuple(self.declines),
             problems=tuple(self.problems),
         )
+
+
+def _ranked(offers: Sequence[TappedOffer]) -> tuple[TappedOffer, ...]:
+    """The offers in the order in which the requester ranks them."""
+    columns = ([o.distance for o in offers], [o.tracks for o in offers], [o.collection for o in offers])
+    weighed = weighed_distances(*(np.array(column) for column in columns))
+    order = sorted(range(len(offers)), key=lambda i: (weighed[i], offers[i].distance))
+    return tuple(offers[i] for i in order)
 
 
 class TapLog:
@@ -239,7 +252,8 @@ def _add(answer: Offer | Decline, request: _OpenRequest, *, user_id: str, latenc
     is_late = latency_s > request.deadline_s
     name = clean_text(answer.name, max_chars=64)
     if isinstance(answer, Offer):
-        request.offers.append(TappedOffer(user_id, name, answer.mean_distance, answer.tracks, latency_s, is_late))
+        numbers = (answer.mean_distance, answer.tracks, answer.collection)
+        request.offers.append(TappedOffer(user_id, name, *numbers, latency_s, is_late))
     else:
         request.declines.append(TappedDecline(user_id, name, answer.reason, latency_s, is_late))
 

@@ -140,10 +140,12 @@ def _result_lines(
     elif not result.offers:
         yield f"nobody offers {result.genre.spoken}"
     else:
-        yield "   distance  tracks  latency  provider"
+        yield "   weighed  distance  tracks of all  latency  provider"
     for offer in result.offers:
         mark = "*" if winner is not None and offer.provider == winner.provider else " "
-        yield f" {mark} {offer.mean_distance:8.3f}  {offer.tracks:6d}  {_ms(offer):4.0f} ms  {_who(offer)}"
+        distances = f"{offer.weighed_distance:7.3f}  {offer.mean_distance:8.3f}"
+        tracks = f"{offer.tracks:6d} {offer.collection or '?':>6}"
+        yield f" {mark} {distances}  {tracks}  {_ms(offer):4.0f} ms  {_who(offer)}"
     for offer in result.left_out:
         yield f"   left out: {_who(offer)} {why_left_out(offer, result)}"
     for decline in result.declines:
@@ -199,7 +201,9 @@ def _offer_record(offer: ReceivedOffer) -> Mapping[str, Any]:
         "user": offer.provider.user_id,
         "provider_id": offer.provider.provider_id,
         "distance": offer.mean_distance,
+        "weighed_distance": offer.weighed_distance,
         "tracks": offer.tracks,
+        "collection": offer.collection,
         "latency_ms": round(_ms(offer), 3),
         "space_id": offer.space_id,
     }

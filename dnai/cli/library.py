@@ -64,7 +64,8 @@ def _progress_bar() -> Iterator[Callable[[ScanProgress], None]]:
         def report(progress: ScanProgress) -> None:
             nonlocal warmed_up
             if progress.total and not warmed_up:
-                show(ScanProgress(0, progress.total, "preparing the analysis, the first time half a minute"))
+                preparing = "preparing the analysis, the first time half a minute"
+                show(ScanProgress(0, progress.total, preparing, progress.step))
                 warm_up()
                 warmed_up = True
             show(progress)
@@ -235,7 +236,7 @@ def _feature_record(track: Track, known: CataloguedTrack, models: Sequence[Genre
         if hearing.answer is None:
             continue
         numbers = dict(zip(model.feature_names, hearing.features.tolist(), strict=True))
-        if model.feature_definition == FEATURE_DEFINITION:
+        if model.feature_definition == FEATURE_DEFINITION and not record["features"]:
             record["features"] = numbers
         else:
             others[model.name] = numbers

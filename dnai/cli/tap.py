@@ -77,8 +77,9 @@ def event_text(event: TapBlock | TapProblem) -> str:
     lines = [f"{event.time:%H:%M:%S}  {event.genre}, asked by {event.requester}  (request {event.correlation_id})"]
     for offer in event.offers:
         late = "  late" if offer.is_late else ""
+        tracks = f"{offer.tracks} of {offer.collection or '?'} tracks"
         lines.append(
-            f"    {offer.name} ({offer.user_id}): distance {offer.distance:.3f}, {offer.tracks} tracks, "
+            f"    {offer.name} ({offer.user_id}): distance {offer.distance:.3f}, {tracks}, "
             f"{offer.latency_s * 1000:.1f} ms{late}"
         )
     for decline in event.declines:
@@ -107,6 +108,7 @@ def _block_record(block: TapBlock) -> dict[str, object]:
                 "user": offer.user_id,
                 "provider": offer.name,
                 "distance": offer.distance,
+                "collection": offer.collection,
                 "tracks": offer.tracks,
                 "latency_ms": round(offer.latency_s * 1000, 2),
                 "late": offer.is_late,

@@ -1,7 +1,9 @@
 """How good a classifier's answers are, on pieces and on whole tracks, and how sure these figures are.
 
-Every interval is the middle 95 % of a bootstrap over artists (Efron 1979): whole artists are drawn with
-replacement, since the pieces of a track, and the tracks of an artist, are right or wrong together.
+Every interval comes from a bootstrap over artists (Efron 1979): whole artists are drawn with replacement,
+since the pieces of a track, and the tracks of an artist, are right or wrong together. It is the basic
+interval, mirrored at the value: a calibration error grows by the drawing alone, and the middle 95 % of
+the drawn ones would not even hold the measured one.
 """
 
 from __future__ import annotations
@@ -173,7 +175,8 @@ def _figure(measure: Callable[[NDArray[np.intp]], float], groups: NDArray[np.str
         for _ in range(RESAMPLES)
     ]
     low, high = np.percentile(drawn, (2.5, 97.5))
-    return Figure(measure(np.arange(len(groups))), float(low), float(high))
+    value = measure(np.arange(len(groups)))
+    return Figure(value, *(float(np.clip(2 * value - end, 0, 1)) for end in (high, low)))
 
 
 def calibration_bins(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[CalibrationBin, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from dnai.recommend.messages import Decline, Offer
+from dnai.recommend.ranking import weighed_distances
 from dnai.tracks import Genre
 
 MAX_PROVIDERS_PER_USER = 8
@@ -22,12 +25,17 @@ class ProviderKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedOffer:
-    """An offer as the requester has it: the message, whose it is, and when it came (steady clock, seconds)."""
+    """An offer as the requester has it: the message, whose it is, and when it came (steady clock, seconds).
+
+    `weighed_distance` is what it is ranked by among the other offers, see `dnai.recommend.ranking`.
+    """
 
     provider: ProviderKey
     name: str
     mean_distance: float
+    weighed_distance: float
     tracks: int
+    collection: int
     host: str
     port: int
     ticket: str = field(repr=False)
@@ -51,7 +59,7 @@ class ReceivedDecline:
 class GatherResult:
     """What came of one request. That some were silent is a result, not an error.
 
-    `offers` are ranked, the nearest first, all in one feature space; `left_out` answered in another
+    `offers` are ranked, the best first, all in one feature space; `left_out` answered in another
     space, which cannot be compared; `own` came from the listener's own workers; `silent` names those
     that were present and did not answer in time.
     """
@@ -68,7 +76,7 @@ class GatherResult:
 
     @property
     def winner(self) -> ReceivedOffer | None:
-        """The nearest offer, or None."""
+        """The best offer, or None."""
         return self.offers[0] if self.offers else None
 
 
@@ -148,13 +156,10 @@ class Gathering:
         """Return what has come so far, ranked."""
         others = [offer for offer in self._offers if offer.provider.user_id != self._user_id]
         space_id = next((s for s in self._spaces if any(offer.space_id == s for offer in others)), None)
-        ranked = sorted(
-            (offer for offer in others if offer.space_id == space_id), key=lambda o: (o.mean_distance, o.provider)
-        )
         return GatherResult(
             correlation_id=self.correlation_id,
             genre=self._genre,
-            offers=tuple(ranked),
+            offers=_ranked([offer for offer in others if offer.space_id == space_id]),
             left_out=tuple(offer for offer in others if offer.space_id != space_id),
             own=tuple(offer for offer in self._offers if offer.provider.user_id == self._user_id),
             declines=tuple(self._declines),
@@ -168,7 +173,9 @@ class Gathering:
             provider=provider,
             name=offer.name,
             mean_distance=offer.mean_distance,
+            weighed_distance=offer.mean_distance,
             tracks=offer.tracks,
+            collection=offer.collection,
             host=offer.host,
             port=offer.port,
             ticket=offer.ticket,
@@ -177,3 +184,11 @@ class Gathering:
             latency_s=now - self._started_at,
             received_at=now,
         )
+
+
+def _ranked(offers: Sequence[ReceivedOffer]) -> tuple[ReceivedOffer, ...]:
+    """The offers of one space with their weighed distances, the best first."""
+    columns = ([o.mean_distance for o in offers], [o.tracks for o in offers], [o.collection for o in offers])
+    weighed = weighed_distances(*(np.array(column) for column in columns))
+    known = [replace(one, weighed_distance=float(distance)) for one, distance in zip(offers, weighed, strict=True)]
+    return tuple(sorted(known, key=lambda one: (one.weighed_distance, one.mean_distance, one.provider)))

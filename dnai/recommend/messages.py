@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from dnai.errors import ProtocolError
+from dnai.recommend.ranking import UNTOLD
 from dnai.tracks import Genre
 
 PROTOCOL_VERSION: Final = 1
@@ -50,6 +51,8 @@ class Request(msgspec.Struct, frozen=True):
 class Offer(msgspec.Struct, frozen=True):
     """A worker has music: its mean distance in `space_id` over `tracks` tracks, and how to get it.
 
+    `collection` is how many tracks it has of whatever genre; 0 from workers that do not tell.
+
     `mean_distance` is Euclidean, in the unit of `space_id`: standard deviations of a feature, or, where
     the vectors of the space have length one, a number from 0 (same direction) to 2 (opposite). It means
     nothing beside a distance of another space. `model_id` is the classifier of that space; it only
@@ -65,6 +68,7 @@ class Offer(msgspec.Struct, frozen=True):
     host: Host
     port: Port
     ticket: Token
+    collection: Annotated[int, Meta(ge=0, le=MAX_TRACKS)] = UNTOLD
 
 
 class Decline(msgspec.Struct, frozen=True):

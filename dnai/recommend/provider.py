@@ -224,6 +224,7 @@ class Provider:
             model_id=shelf.model_id(query.space_id),
             mean_distance=float(np.add.reduce(distances)) / len(distances),
             tracks=len(distances),
+            collection=len(shelf),
             host=self._host,
             port=self._port,
             ticket=self._issue_ticket(user_id, query),

@@ -14,8 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-HANDFUL = 5
-"""A provider with fewer tracks of a genre than this has a handful."""
+from dnai.recommend.ranking import HANDFUL, weighed_distances
 
 MISSION = "mean"
 """The name of the mission's way of ranking."""
@@ -104,13 +103,8 @@ def by_share(offers: Offers) -> Scores:
 
 
 def by_share_guarded(offers: Offers) -> Scores:
-    """Score by the mean divided by the root of the share, guarded in two ways against luck.
-
-    ``mean * sqrt((collection + HANDFUL) / tracks)``: the share is taken as if each collection had a handful of tracks
-    more, of something else, since of a tiny collection it says little; and handfuls come after everybody else.
-    """
-    scores: Scores = offers.mean * np.sqrt((offers.collection + HANDFUL) / offers.tracks)
-    return _behind(offers, scores)
+    """Score as requesters do: by `weighed_distances`."""
+    return weighed_distances(offers.mean, offers.tracks, offers.collection)
 
 
 def largest_share(offers: Offers) -> Scores:

@@ -17,7 +17,8 @@ from dnai.errors import UsageError
 from dnai.genre.evaluation import RESAMPLES, Figure
 from dnai.recommend.circles import CirclePlan, World, draw_circles
 from dnai.recommend.preparations import PREPARATIONS, AskedBy, Offered, Preparation, PreparedWorld, asks
-from dnai.recommend.rankings import HANDFUL, MISSION, RANKINGS, Ranking
+from dnai.recommend.ranking import HANDFUL
+from dnai.recommend.rankings import MISSION, RANKINGS, Ranking
 
 CHANCE = "chance"
 BEST_POSSIBLE = "best possible"

@@ -40,7 +40,7 @@ def test_a_message_finds_the_nearest_and_its_music_is_heard(join: Join, web: str
     status, kind, sha256 = page.page.evaluate(FETCHED_SHA256)
     assert (status, kind) == (200, "audio/wav")
     assert sha256 == hashlib.sha256(anna.tracks[1].path.read_bytes()).hexdigest()
-    assert "Anna plays: the nearest of 2 offers" in page.await_line("Anna plays")
+    assert "Anna plays: the best of 2 offers" in page.await_line("Anna plays")
     assert page.page.locator("#now-whose").inner_text().startswith("from Anna")
     assert page.page.locator("#circle-list .offer .offer-name").all_inner_texts() == ["Anna", "Bob"]
     assert page.page.locator("#circle-list .winner .offer-distance").inner_text() == "1.25"

@@ -264,7 +264,7 @@ def test_what_plays_and_why_are_real_facts(make_scene: MakeScene) -> None:
     assert (situation.playing.distance, situation.playing.offers) == (1.0, 2)
     scene.visit.more(More(stream=scene.playlist.stream))
     scene.visit.say("why this one?")
-    assert scene.page.last == "Nearer still: Anna (1.00, already heard)."
+    assert scene.page.last == "Better still: Anna (1.00, already heard)."
 
 
 def test_a_reload_shows_everything_again_and_starts_nothing(make_scene: MakeScene) -> None:

@@ -42,10 +42,12 @@ def test_each_trouble_with_the_broker_is_told_apart(error: BrokerError, said: st
 
 
 def test_a_winner_is_named_with_distance_tracks_and_rivals() -> None:
-    """Whose music, the nearest of how many, how far on average, over how many tracks."""
+    """Whose music, the best of how many, how far on average, over how many tracks."""
     anna, bob = made_offer("anna", 1.234), made_offer("bob", 2.0)
     line = wording.winner_line(anna, made_result(anna, bob), JAZZ)
-    assert line == "Anna plays: the nearest of 2 offers, 1.23 from your jazz on average over 5 jazz tracks."
+    assert line == (
+        "Anna plays: the best of 2 offers, 1.23 from your jazz on average over 5 jazz tracks (50% of the collection)."
+    )
     assert "the only offer" in wording.winner_line(anna, made_result(anna), JAZZ)
 
 
@@ -112,11 +114,11 @@ def test_who_was_nearer_is_told_when_asked_why() -> None:
     anna, bob, carl = made_offer("anna", 1.0), made_offer("bob", 2.0), made_offer("carl", 3.0)
     succession = Succession(made_result(anna, bob, carl), gathered_at=0.0)
     succession.plays(anna)
-    assert wording.nearer_line(succession, anna) is None
+    assert wording.better_line(succession, anna) is None
     succession.pass_over(bob, reason="gone")
     succession.plays(carl)
     assert (
-        wording.nearer_line(succession, carl) == "Nearer still: Anna (1.00, already heard), Bob (2.00, could not play)."
+        wording.better_line(succession, carl) == "Better still: Anna (1.00, already heard), Bob (2.00, could not play)."
     )
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dnai.cli.demo_scans import Estimate, ScanState, describe, parse_state
+from pathlib import Path
+
+from dnai.cli.demo_circle import catalogue_path, make_seat
+from dnai.cli.demo_scans import Estimate, ScanState, describe, is_catalogued, parse_state
+from dnai.genre.model import GenreModel
+from dnai.library.catalogue import Catalogue
+from dnai.library.scanner import find_sound_files, scan_folder
+from tests.models import SHIPPED, copy_model
+from tests.unit.library.conftest import add_song
 
 FRESH = ScanState("Anna", files=8, done=0, analysed=0, has_news=True)
 
@@ -47,3 +55,33 @@ def test_second_time_nothing_is_said_to_be_analysed() -> None:
     assert (
         describe([ScanState("Anna", 8, 8, 0)], Estimate(), now=3.0) == "looking for new music: 8 of 8 tracks are known"
     )
+
+
+def test_bringing_up_to_date_counts_as_analysis() -> None:
+    """A scan first does what is new, and then what a new model has not heard yet."""
+    lines = ["scanning: 2 of 2 tracks", "bringing up to date: 3 of 8 tracks, about 00:09 left: x.mp3"]
+    assert parse_state(ScanState("Ben", 10, 0, 0), lines, finished=False) == ScanState("Ben", 10, 5, 5, has_news=True)
+    assert parse_state(ScanState("Ben", 10, 0, 0), lines[1:], finished=True) == ScanState(
+        "Ben", 10, 10, 8, has_news=True
+    )
+
+
+def test_a_collection_is_known_when_every_model_has_heard_it(tmp_path: Path) -> None:
+    """Not while a file is new, or a model has still to hear one."""
+    folder = tmp_path / "music"
+    add_song(folder, "a.wav")
+    (folder / "broken.mp3").write_bytes(b"no music")
+    seat = make_seat("Ben", folder, members_dir=tmp_path / "members")
+    old, new = GenreModel(SHIPPED), GenreModel(copy_model(tmp_path / "twin26", name="twin26"))
+
+    def is_known(*models: GenreModel) -> bool:
+        return is_catalogued(seat, folder, dict(find_sound_files(folder)), models)
+
+    assert not is_known(old)
+    for models in ([old], [new, old]):
+        with Catalogue(catalogue_path(seat)) as catalogue:
+            scan_folder(folder, catalogue, models, report=lambda _progress: None)
+        assert is_known(*models)
+        assert is_known(new, old) is (len(models) == 2)
+    add_song(folder, "b.wav")
+    assert not is_known(new, old)

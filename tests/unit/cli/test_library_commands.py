@@ -20,6 +20,7 @@ from dnai.cli.main import COMMANDS, main
 from dnai.config import PROJECT_DIR, Settings
 from dnai.genre.model import GenreModel
 from dnai.tracks import Genre
+from tests.models import copy_model
 from tests.unit.library.conftest import add_song
 
 
@@ -172,6 +173,73 @@ def test_taste_is_the_midpoint_of_each_genre(dnai: Dnai, folder: Path) -> None:
         np.testing.assert_allclose(midpoint["vector"], expected, atol=1e-5)
 
 
+@pytest.fixture
+def twin(tmp_path: Path) -> GenreModel:
+    """A second model, which hears with the same numbers under another name, and is never sure."""
+    return GenreModel(copy_model(tmp_path / "twin26", name="twin26", sure_from=1.0))
+
+
+def test_a_second_model_is_heard_in_a_second_scan(dnai: Dnai, folder: Path, twin: GenreModel) -> None:
+    """Which says so, in its progress and its summary; the first model's answers are the same as before."""
+    dnai("scan", folder)
+    before = dnai("tracks", "--json").json
+    both = f"{twin.folder},librosa26"
+    ended = dnai("scan", folder, "--models", both)
+    assert ended.out.startswith("0 analysed, 3 unchanged, 0 failed, 0 dropped, 2 brought up to date: ")
+    assert "bringing up to date: 2 of 2 tracks" in ended.err.splitlines()
+    assert "scanning: " not in ended.err
+    after = dnai("tracks", "--json", "--models", both).json
+    for old, new in zip(before, after, strict=True):
+        assert list(new["heard"]) == ["twin26", "librosa26"]
+        assert new["heard"]["librosa26"] == old["heard"]["librosa26"]
+        assert not new["heard"]["twin26"]["sure"]
+        assert (new["told_by"], new["heard"]["twin26"]["space_id"]) == ("twin26", twin.space_id)
+    assert [track["genre_origin"] for track in after] == ["tag", "unsure"]
+    assert dnai("tracks", "--json").json == before
+
+
+def test_a_genre_that_no_model_is_sure_of_is_marked(dnai: Dnai, folder: Path, twin: GenreModel) -> None:
+    """With a question mark and in words; and tags can be switched off."""
+    dnai("scan", folder, "--models", twin.folder)
+    first, second = dnai("tracks", "--models", twin.folder).out.splitlines()
+    assert first.startswith("  0:00  jazz (tag, twin26: ")
+    assert re.match(r"  0:00  ([a-z]+)\? \(not sure, twin26: \1 \d+%\) ", second)
+    first, _ = dnai("tracks", "--models", twin.folder, "--no-use-tags").out.splitlines()
+    assert re.match(r"  0:00  ([a-z]+)\? \(not sure, twin26: \1 \d+%\) ", first)
+
+
+def test_features_of_a_second_model_stand_beside_the_26_means(dnai: Dnai, folder: Path, twin: GenreModel) -> None:
+    """By the model's name; the 26 means stay where they were."""
+    dnai("scan", folder, "--models", f"librosa26,{twin.folder}")
+    first, _ = dnai("tracks", "--json", "--features", "--models", f"librosa26,{twin.folder}").json
+    assert list(first) == ["path", "features", "other_features"]
+    assert first["other_features"] == {"twin26": first["features"]}
+
+
+def test_taste_is_shown_in_each_space(dnai: Dnai, folder: Path, twin: GenreModel) -> None:
+    """The preferred one first, under its name."""
+    both = f"{twin.folder},librosa26"
+    dnai("scan", folder, "--models", both)
+    taste = dnai("taste", "--json", "--models", both).json
+    assert taste["space_id"] == twin.space_id
+    assert list(taste["spaces"]) == ["twin26", "librosa26"]
+    assert taste["spaces"]["twin26"]["midpoints"] == taste["midpoints"]
+    lines = dnai("taste", "--models", both).out.splitlines()
+    assert [lines[0], lines[11].split()[0]] == [f"twin26 ({twin.space_id}):", "librosa26"]
+    assert len(lines) == 22
+
+
+def test_the_doctor_looks_at_each_model(dnai: Dnai, folder: Path, twin: GenreModel) -> None:
+    """And says how many tracks one of them has still to hear."""
+    dnai("scan", folder)
+    found = dnai("doctor", "--json", "--models", f"{twin.folder},librosa26").json
+    models = [(finding["verdict"], finding["words"]) for finding in found if finding["what"] == "model"]
+    assert [verdict for verdict, _ in models] == ["note", "ok"]
+    assert models[0][1].startswith(f"twin26, feature space {twin.space_id}")
+    assert "2 of 2 tracks are still to be heard: dnai scan DIR does it" in models[0][1]
+    assert models[1][1].startswith("librosa26, feature space librosa26-")
+
+
 def test_taste_of_an_empty_collection_is_the_models(dnai: Dnai) -> None:
     """A line a genre, and nothing has to be scanned before."""
     ended = dnai("taste")
@@ -195,7 +263,7 @@ def test_taste_of_an_empty_collection_is_the_models(dnai: Dnai) -> None:
         (["taste", "--model", "librosa26"], 2, "'--models'?"),
         (["tracks", "--log-level", "LOUD"], 2, "log_level (DNAI_LOG_LEVEL): "),
         (["tracks", "--data-dir", "/dev/null/x"], 1, "dnai: the catalogue /dev/null/x/catalogue.sqlite3 cannot be"),
-        (["train"], 2, "Missing option '--table'"),
+        (["train"], 2, "give either --table CSV or --audio DIR"),
         (["train", "--table", "/nowhere.csv"], 1, "dnai: /nowhere.csv cannot be read as a table"),
     ],
 )

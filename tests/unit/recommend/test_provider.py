@@ -125,6 +125,7 @@ def test_an_offer_has_the_mean_distance_and_a_ticket_of_its_own(provider: Provid
         model_id="model-a",
         mean_distance=7.5,
         tracks=2,
+        collection=3,
         host="192.168.1.20",
         port=7711,
         ticket="ticket-0000000000000001",

@@ -17,7 +17,7 @@ function style(offer) {
   return offer.fate === "passed over" ? "out" : "";
 }
 
-/** How far from the middle a distance is drawn: in proportion, from the middle itself. */
+/** How far from the middle an offer is drawn: in proportion to its weighed distance, from the middle itself. */
 const radiusOf = (value, farthest) => (farthest > 0 ? (OUTER * value) / farthest : OUTER);
 
 function rings(farthest) {
@@ -32,7 +32,7 @@ function rings(farthest) {
 
 function peer(offer, index, count, farthest) {
   const angle = -Math.PI / 2.6 + (2 * Math.PI * index) / count;
-  const radius = radiusOf(offer.distance, farthest);
+  const radius = radiusOf(offer.weighed, farthest);
   const x = CENTRE + radius * Math.cos(angle);
   const y = CENTRE + radius * Math.sin(angle);
   const kind = style(offer);
@@ -50,7 +50,7 @@ function peer(offer, index, count, farthest) {
 
 function picture(offers) {
   const drawn = offers.slice(0, DRAWN);
-  const farthest = drawn.length ? Math.max(...drawn.map((offer) => offer.distance)) : 0;
+  const farthest = drawn.length ? Math.max(...drawn.map((offer) => offer.weighed)) : 0;
   const you = [
     shape("circle", { className: "you-dot", attributes: { cx: CENTRE, cy: CENTRE, r: 5 } }),
     shape("text", { className: "you-label", text: "you", attributes: { x: CENTRE, y: CENTRE + 22, "text-anchor": "middle" } }),
@@ -62,14 +62,15 @@ function picture(offers) {
 }
 
 function fateOf(offer, index) {
-  if (offer.fate === "playing") return index === 0 ? "the nearest, and playing" : "playing";
+  if (offer.fate === "playing") return index === 0 ? "the best, and playing" : "playing";
   if (offer.fate === "passed over") return `passed over: ${offer.reason}`;
   return offer.fate === "heard" ? "heard already" : "";
 }
 
 function offerRow(offer, index) {
   const fate = fateOf(offer, index);
-  const facts = [many(offer.tracks, "track"), `answered in ${latency(offer.latency_s)}`, fate].filter(Boolean).join(" · ");
+  const tracks = offer.collection ? `${offer.tracks} of ${many(offer.collection, "track")}` : many(offer.tracks, "track");
+  const facts = [tracks, `answered in ${latency(offer.latency_s)}`, fate].filter(Boolean).join(" · ");
   return element(
     "li",
     { className: `offer ${style(offer)}` },
@@ -85,7 +86,7 @@ const otherRow = ({ name, why }) =>
 /** The circle before anybody was asked. */
 export const showEmptyCircle = () => byId("circle-chart").replaceChildren(picture([]));
 
-/** Show a gathering: `{line, offers, others}`, the offers nearest first. */
+/** Show a gathering: `{line, offers, others}`, the best offers first. */
 export function showCircle({ line, offers, others }) {
   byId("circle-line").textContent = line;
   byId("circle-chart").replaceChildren(picture(offers));
