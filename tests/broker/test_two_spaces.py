@@ -53,7 +53,8 @@ def test_a_listener_with_both_ranks_in_the_new_space_and_tells_who_is_left_out(
     winner = result.winner
     assert winner is not None
     line = wording.winner_line(winner, result, Target(Genre.JAZZ, asked_in(NEW, OLD)))
-    assert "Bob plays: the nearest of 2 offers" in line
+    assert line.startswith("Bob plays: ")
+    assert " of 2 offers, " in line
     assert line.endswith(
         "I left out Dora, who has no musicnn200 vectors yet (librosa26 cannot be compared with them): "
         "update that worker."
