@@ -40,6 +40,8 @@ _BUSY_TIMEOUT_S = 30.0
 _RETRY_S = 0.02
 _logger = logging.getLogger(__name__)
 _FEATURE_TYPE = np.dtype("<f8")
+_GENRES = {genre.value: genre for genre in Genre}
+_AUDIO_TYPES = {kind.value: kind for kind in AudioType}
 _FILE_COLUMNS = "path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type"
 _PUT_TRACK = f"""
 INSERT INTO tracks ({_FILE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)
@@ -219,11 +221,16 @@ class Catalogue:
             "WHERE feature_id = ? AND genre IS NOT NULL",
             (feature_id,),
         ).fetchall()
-        found = sorted((position[row[0]], *row[1:]) for row in found if row[0] in position)
+        found = [row for row in found if row[0] in position]
+        tracks, genres, confidences, are_sure, blobs = zip(*found, strict=True) if found else ((),) * 5
+        rows = np.array([position[track] for track in tracks], dtype=np.intp)
+        order = np.argsort(rows)
         return HeardRows(
-            rows=np.array([row[0] for row in found], dtype=np.intp),
-            features=self._joined([row[4] for row in found], feature_id),
-            answers=[GenreAnswer(Genre(row[1]), row[2], bool(row[3])) for row in found],
+            rows=rows[order],
+            features=self._joined(blobs, feature_id)[order],
+            genres=[_GENRES[genres[i]] for i in order],
+            confidences=[confidences[i] for i in order],
+            are_sure=[are_sure[i] for i in order],
         )
 
     def _joined(self, blobs: Sequence[bytes], feature_id: str) -> NDArray[np.float64]:
@@ -345,7 +352,7 @@ def _hearing(row: tuple[Any, ...]) -> Hearing:
 
 def _file(row: tuple[Any, ...]) -> CataloguedFile:
     key, size_bytes, mtime_ns, title, artist, album, year, tag, duration_s, kind = row
-    genre = Genre(tag) if tag else None
+    genre = _GENRES[tag] if tag else None
     return CataloguedFile(
-        _path(key), size_bytes, mtime_ns, title, artist, album, year, genre, duration_s, AudioType(kind)
+        _path(key), size_bytes, mtime_ns, title, artist, album, year, genre, duration_s, _AUDIO_TYPES[kind]
     )

@@ -162,12 +162,11 @@ class LiveCollection:
 def _first_answers(snapshot: Snapshot, models: Sequence[GenreModel]) -> Mapping[int, tuple[GenreAnswer, str]]:
     """For each file that a model has heard, the answer of the preferred one, and its name."""
     told: dict[int, tuple[GenreAnswer, str]] = {}
-    for model in reversed(models):
+    for model in models:
         heard = snapshot.heard.get(model.feature_id)
-        if heard is not None:
-            told.update(
-                (row, (answer, model.name)) for row, answer in zip(heard.rows.tolist(), heard.answers, strict=True)
-            )
+        for i, row in enumerate(heard.rows.tolist() if heard else ()):
+            if heard and row not in told:
+                told[row] = (heard.answer(i), model.name)
     return told
 
 

@@ -88,12 +88,19 @@ class KnownFile:
 class HeardRows:
     """Everything that was heard by one model: row ``i`` is of the file at ``rows[i]`` of the snapshot.
 
-    `rows` ascend, length ``k``; `features` are raw, shape ``(k, d)``; `answers` have length ``k``.
+    `rows` ascend, shape ``(k,)``; `features` are raw, shape ``(k, d)``. The answers are kept in columns of
+    length ``k``, since there may be a hundred thousand of them.
     """
 
     rows: NDArray[np.intp]
     features: NDArray[np.float64]
-    answers: Sequence[GenreAnswer]
+    genres: Sequence[Genre]
+    confidences: Sequence[float]
+    are_sure: Sequence[int]
+
+    def answer(self, i: int) -> GenreAnswer:
+        """Return the answer of row `i`."""
+        return GenreAnswer(self.genres[i], self.confidences[i], is_sure=bool(self.are_sure[i]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -52,7 +52,7 @@ def test_a_snapshot_has_what_each_model_heard_of_which_files(catalogue: Catalogu
     assert snapshot.heard["features"].rows.tolist() == [0, 1, 2]
     assert snapshot.heard["other"].rows.tolist() == [0, 2]
     np.testing.assert_array_equal(snapshot.heard["other"].features, [early.features, late.features])
-    assert snapshot.heard["other"].answers == [early.answer, late.answer]
+    assert [snapshot.heard["other"].answer(i) for i in range(2)] == [early.answer, late.answer]
     assert len(snapshot.heard["unheard of"].rows) == 0
 
 
