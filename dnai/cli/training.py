@@ -11,12 +11,13 @@ from dnai.cli.circles import simulate_circles
 from dnai.cli.labelled import LabelledMusic, labelled_music_options
 from dnai.command_line import settings_options
 from dnai.config import PROJECT_DIR, Settings
+from dnai.errors import UsageError
 from dnai.genre.card import percent
 from dnai.genre.evaluation import evaluate
 from dnai.genre.model_files import LearnedModel, check_place, write_model
 from dnai.genre.network import to_litert
 from dnai.genre.plan import PLANS, TrainingPlan
-from dnai.genre.record import Learned, TrainingRecord, fingerprints
+from dnai.genre.record import CircleRow, Learned, TrainingRecord, fingerprints
 from dnai.genre.space import SpaceDefinition, define_space
 from dnai.genre.table import FeatureTable
 from dnai.genre.training import CrossValidation, cross_validate, train_network
@@ -72,10 +73,19 @@ def _measure(table: FeatureTable, plan: TrainingPlan, space: SpaceDefinition) ->
         figures=evaluate(honest.probabilities, table),
         leaky_accuracy=(leaky.pieces.accuracy.value, leaky.tracks.accuracy.value),
         curve=honest.curve,
-        circles=simulate_circles(table, honest.probabilities, length_one=space.length_one),
+        circles=_simulated(table, honest, space),
         heard=fingerprints(table),
     )
     return record, honest
+
+
+def _simulated(table: FeatureTable, honest: CrossValidation, space: SpaceDefinition) -> tuple[CircleRow, ...]:
+    """The simulated circles, or none where there is too little music for them."""
+    try:
+        return simulate_circles(table, honest.probabilities, length_one=space.length_one)
+    except UsageError as error:
+        _say(f"no circles are simulated: {error}")
+        return ()
 
 
 def _say(text: str) -> None:

@@ -70,17 +70,21 @@ def made_table(*, artists: int = 6) -> FeatureTable:
     return make_table("librosa26", pieces, origin=Path("made"))
 
 
+def write_rows(path: Path, rows: Rows) -> Path:
+    """Write rows as a CSV file; return its path."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
 @pytest.fixture
 def write_table(tmp_path: Path) -> WriteTable:
     """Writes rows as a CSV file."""
 
     def write(rows: Rows) -> Path:
-        path = tmp_path / "table.csv"
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-        return path
+        return write_rows(tmp_path / "table.csv", rows)
 
     return write
 

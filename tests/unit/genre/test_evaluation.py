@@ -79,16 +79,16 @@ def test_confusion_and_f1_are_those_counted_by_hand() -> None:
 
 def test_the_calibration_error_of_honest_answers_is_that_of_chance_alone() -> None:
     """It lies near the floor, and the floor near 0."""
-    scores = score(*drawn(count=20_000, honest=True))
-    assert scores.calibration_error.value < 0.02
-    assert scores.calibration_floor < 0.02
+    scores = score(*drawn(count=5000, honest=True))
+    assert scores.calibration_error.value < 0.04
+    assert scores.calibration_floor < 0.03
     assert len(scores.calibration) == 10
-    assert {one.count for one in scores.calibration} == {2000}
+    assert {one.count for one in scores.calibration} == {500}
 
 
 def test_the_calibration_error_of_a_boaster_is_what_it_boasts_of() -> None:
     """It always says 0.9, and the error is the distance from how often it is right."""
-    scores = score(*drawn(count=5000, honest=False))
+    scores = score(*drawn(count=2000, honest=False))
     assert scores.calibration_error.value == pytest.approx(0.9 - scores.accuracy.value, abs=0.01)
     assert scores.calibration_floor < scores.calibration_error.low
 
