@@ -35,7 +35,7 @@ CONFIG_FILE_NAME = "config.toml"
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 MODELS_DIR = PROJECT_DIR / "models"
 
-DEFAULT_MODELS: tuple[str, ...] = ("librosa26",)
+DEFAULT_MODELS: tuple[str, ...] = ("musicnn200", "librosa26")
 """The genre models, in order of preference: the first hears best, and its feature space is asked in first."""
 
 _LOOPBACK_LISTEN = "127.0.0.1"
