@@ -28,12 +28,10 @@ from dnai.genre.training import CrossValidation, cross_validate, train_network
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The model's folder.  [default: models/SPACE of the project]"
 )
-@click.option("--max-epochs", type=click.IntRange(min=1), help="Most passes to try.  [default: the space's own plan]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the space's own plan]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Two runs with one seed give one model.")
 @settings_options()
-def train_command(
-    settings: Settings, music: LabelledMusic, out: Path | None, max_epochs: int | None, seed: int
-) -> None:
+def train_command(settings: Settings, music: LabelledMusic, out: Path | None, epochs: int | None, seed: int) -> None:
     """Train a genre model on a table of features, or on a folder of sounds laid out GENRE/track.mp3.
 
     Every figure comes from artists that the network had not heard. Then the network that is written learns from
@@ -45,7 +43,7 @@ def train_command(
     table = music.read()
     table = table.rows(table.split != "test")
     plan = replace(PLANS[music.space], seed=seed)
-    record, cross_validation = _measure(table, replace(plan, epochs=max_epochs or plan.epochs), space)
+    record, cross_validation = _measure(table, replace(plan, epochs=epochs or plan.epochs), space)
     _say(f"learning from all {len(table)} pieces, {record.plan.epochs} passes")
     trained = train_network(table, record.plan, temperature=cross_validation.temperature)
     learned = LearnedModel(to_litert(trained.network), trained.network.save, mean=trained.mean, scale=trained.scale)
@@ -62,7 +60,7 @@ def _measure(table: FeatureTable, plan: TrainingPlan, space: SpaceDefinition) ->
     leaky = evaluate(cross_validate(table, plan, report=_say, leaky=True).probabilities, table)
     _say("simulating circles")
     record = TrainingRecord(
-        plan=replace(plan, epochs=honest.epochs),
+        plan=plan,
         temperature=honest.temperature,
         learned=Learned(
             pieces=len(table),

@@ -46,8 +46,8 @@ def _architecture(space: SpaceDefinition, record: TrainingRecord) -> str:
     units = "-".join(str(number) for number in (len(space.feature_names), *plan.hidden, len(LABELS)))
     return (
         f"{space.summary} On them stand {plan.members} networks of {units} units, trained side by side and averaged "
-        f"into one: {plan.epochs} passes in batches of {plan.batch_size}, AdamW ({plan.learning_rate:g}, weight decay "
-        f"{plan.weight_decay:g}), dropout {plan.dropout:g}, noise {plan.noise:g}, mixup {plan.mixup:g}, "
+        f"into one: {plan.epochs} passes in batches of {plan.batch_size}, AdamW ({plan.learning_rate:g}, falling to 0, "
+        f"weight decay {plan.weight_decay:g}), dropout {plan.dropout:g}, noise {plan.noise:g}, mixup {plan.mixup:g}, "
         f"label smoothing {plan.label_smoothing:g}, seed {plan.seed}; calibrated with "
         f"temperature {record.temperature:.2f}."
     )
@@ -80,7 +80,7 @@ def _figures(record: TrainingRecord) -> Iterator[str]:
         f"sides | {100 * leaky_tracks:.1f} % | {100 * leaky_pieces:.1f} % |"
     )
     yield ""
-    yield "Chance is 10 %. The number of passes was chosen on the same folds, which flatters the figures a little."
+    yield "Chance is 10 %. How networks are trained was chosen by such figures, which flatters them a little."
     yield ""
     yield f"![confusion matrix]({CONFUSION_FILE})"
     yield ""

@@ -27,15 +27,21 @@ _TEMPERATURES = (0.2, 5.0)
 
 
 class Network:
-    """Several untrained networks side by side, taking standardised features, shape ``(n, inputs)``."""
+    """Several untrained networks side by side, taking standardised features, shape ``(n, inputs)``.
 
-    def __init__(self, plan: TrainingPlan, *, inputs: int) -> None:
+    `rows` is how many pieces one pass has: the learning rate falls to zero over all passes of the plan.
+    """
+
+    def __init__(self, plan: TrainingPlan, *, inputs: int, rows: int) -> None:
         keras.utils.set_random_seed(plan.seed)
         self._plan = plan
         self._inputs = inputs
         self._logits = _build(plan, inputs)
         self._logits.compile(
-            optimizer=keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay),
+            optimizer=keras.optimizers.AdamW(
+                keras.optimizers.schedules.CosineDecay(plan.learning_rate, plan.epochs * _batches(plan, rows)),
+                weight_decay=plan.weight_decay,
+            ),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.label_smoothing),
         )
         self._epochs = 0
@@ -78,6 +84,11 @@ def _dense(plan: TrainingPlan, units: int, *, activation: str | None) -> keras.L
     return layers.EinsumDense(_EACH_MEMBER, output_shape=(plan.members, units), bias_axes="mo", activation=activation)
 
 
+def _batches(plan: TrainingPlan, rows: int) -> int:
+    """How many batches one pass has."""
+    return -(-rows // plan.batch_size)
+
+
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
     """Shuffled batches, with the target once for each member, mixed where the plan says so."""
 
@@ -90,7 +101,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no typ
         self._order = self._rng.permutation(len(inputs))
 
     def __len__(self) -> int:
-        return -(-len(self._inputs) // self._plan.batch_size)
+        return _batches(self._plan, len(self._inputs))
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = self._order[index * self._plan.batch_size : (index + 1) * self._plan.batch_size]

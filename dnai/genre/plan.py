@@ -18,9 +18,12 @@ class TrainingPlan:
     members
         How many networks are trained and averaged.
     epochs
-        Passes over the data, or the most of them where the best number is looked for.
+        Passes over the data.
     check_every
-        After how many passes each a network is tried on artists that it has not heard.
+        After how many passes each a network is tried on artists that it has not heard, for the learning curve.
+    learning_rate
+        At the beginning; it falls to zero along half a cosine (Loshchilov and Hutter 2017), so that the
+        number of passes hardly matters and need not be looked for.
     length_one
         Whether the network itself scales its standardised input to length one first.
     noise
@@ -51,7 +54,7 @@ PLANS: Mapping[str, TrainingPlan] = MappingProxyType(
         "librosa26": TrainingPlan(
             hidden=(256, 128, 64),
             members=10,
-            epochs=80,
+            epochs=60,
             check_every=10,
             batch_size=64,
             dropout=0.5,

@@ -35,14 +35,13 @@ class CrossValidation:
     ----------
     probabilities
         Shape ``(n, 10)``: calibrated, with a temperature from the other folds.
-    epochs, temperature
-        How many passes were best, and what calibrates the answers of all folds together.
+    temperature
+        What calibrates the answers of all folds together.
     curve
         After how many passes what was reached, over all folds.
     """
 
     probabilities: NDArray[np.float64]
-    epochs: int
     temperature: float
     curve: tuple[LearningPoint, ...]
 
@@ -59,8 +58,6 @@ class TrainedNetwork:
 def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, leaky: bool = False) -> CrossValidation:
     """Answer every piece of `table` by a network that has not learned from it.
 
-    The number of passes with the smallest log loss is kept.
-
     Parameters
     ----------
     leaky
@@ -75,14 +72,14 @@ def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, l
         When there are fewer artists (tracks, where artists are unknown) than folds.
     """
     folds = _folds(table, seed=plan.seed, leaky=leaky)
-    checks = range(plan.check_every, plan.epochs + 1, plan.check_every) or (plan.epochs,)
+    checks = [*range(plan.check_every, plan.epochs, plan.check_every), plan.epochs]
     logits = np.zeros((len(checks), len(table), plan.members, len(LABELS)), dtype=np.float32)
     losses = np.zeros((len(checks), len(folds)))
     for number, (learn, unheard) in enumerate(folds):
         report(f"fold {number + 1} of {len(folds)}: learning from {len(learn)} pieces, {len(unheard)} kept apart")
         scaler = StandardScaler().fit(table.features[learn])
         inputs = scaler.transform(table.features).astype(np.float32)
-        network = Network(plan, inputs=inputs.shape[1])
+        network = Network(plan, inputs=inputs.shape[1], rows=len(learn))
         for i, epochs in enumerate(checks):
             passes = epochs - (checks[i - 1] if i else 0)
             losses[i, number] = network.train(inputs[learn], table.labels[learn], epochs=passes)
@@ -92,19 +89,13 @@ def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, l
         LearningPoint(epochs, float(loss), _log_loss(answer, table.labels), _accuracy(answer, table.labels))
         for epochs, loss, answer in zip(checks, losses.mean(axis=1), answers, strict=True)
     )
-    best = int(np.argmin([point.unheard_log_loss for point in curve]))
-    return CrossValidation(
-        probabilities=answers[best],
-        epochs=curve[best].epochs,
-        temperature=fit_temperature(logits[best], table.labels),
-        curve=curve,
-    )
+    return CrossValidation(answers[-1], temperature=fit_temperature(logits[-1], table.labels), curve=curve)
 
 
 def train_network(table: FeatureTable, plan: TrainingPlan, *, temperature: float) -> TrainedNetwork:
     """Return a network that has learned from every piece of `table`, calibrated with `temperature`."""
     scaler = StandardScaler().fit(table.features)
-    network = Network(plan, inputs=table.features.shape[1])
+    network = Network(plan, inputs=table.features.shape[1], rows=len(table))
     network.train(scaler.transform(table.features).astype(np.float32), table.labels, epochs=plan.epochs)
     return TrainedNetwork(network.calibrated(temperature), mean=scaler.mean_, scale=scaler.scale_)
 

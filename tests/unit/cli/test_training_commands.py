@@ -58,7 +58,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Ended
     """A table, the model that was trained on it, and how that ended."""
     folder = tmp_path_factory.mktemp("trained")
     table = write_rows(folder / "table.csv", rows_of_many())
-    ended = dnai("train", "--table", table, "--out", folder / "model", "--max-epochs", 20)
+    ended = dnai("train", "--table", table, "--out", folder / "model", "--epochs", 20)
     return table, folder / "model", ended
 
 
@@ -110,7 +110,7 @@ def test_sounds_are_learned_from_and_measured(tmp_path: Path) -> None:
             soundfile.write(tmp_path / "sounds" / genre / f"{number}.wav", y, SAMPLE_RATE)
     soundfile.write(tmp_path / "sounds" / "metal" / "short.wav", np.full(6000, 0.5), SAMPLE_RATE)
     arguments = ("--audio", tmp_path / "sounds", "--piece-s", 1)
-    ended = dnai("train", *arguments, "--out", tmp_path / "model", "--max-epochs", 20)
+    ended = dnai("train", *arguments, "--out", tmp_path / "model", "--epochs", 20)
     assert ended.code == 0, ended.err
     assert "the artist of 6 of 6 tracks is not known" in ended.err
     assert "short.wav: 0.3 s of sound" in ended.err
