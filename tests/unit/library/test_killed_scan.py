@@ -38,7 +38,7 @@ def content(catalogue: Catalogue) -> list[object]:
 
 def kill_a_scan(folder: Path, data: Path, *, rows: int, pause_s: float) -> None:
     """Start ``dnai scan``, and kill it a moment after it has written so many rows."""
-    command = [sys.executable, "-m", "dnai.cli", "scan", str(folder), "--data-dir", str(data)]
+    command = [sys.executable, "-m", "dnai.cli", "scan", str(folder), "--data-dir", str(data), "--models", "librosa26"]
     with Catalogue(data / "catalogue.sqlite3") as watching:
         scan = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
