@@ -65,6 +65,13 @@ def copy_model(
     return folder
 
 
+def identify(folder: Path) -> None:
+    """Make the ids in a model's folder anew, so that they fit whatever was changed there."""
+    manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=Manifest)
+    scaler = msgspec.json.decode((folder / SCALER_FILE).read_bytes(), type=Scaler)
+    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(_with_ids(manifest, scaler)))
+
+
 def _with_ids(manifest: Manifest, scaler: Scaler) -> Manifest:
     return msgspec.structs.replace(
         manifest,

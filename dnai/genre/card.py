@@ -46,7 +46,7 @@ def _architecture(space: SpaceDefinition, record: TrainingRecord) -> str:
     units = "-".join(str(number) for number in (len(space.feature_names), *plan.hidden, len(LABELS)))
     return (
         f"{space.summary} On them stand {plan.members} networks of {units} units, trained side by side and averaged "
-        f"into one: {plan.epochs} passes in batches of {plan.batch_size}, AdamW ({plan.learning_rate:g}, falling to 0, "
+        f"into one: {plan.epochs} passes in batches of {plan.batch_size}, AdamW ({plan.learning_rate:g}, "
         f"weight decay {plan.weight_decay:g}), dropout {plan.dropout:g}, noise {plan.noise:g}, mixup {plan.mixup:g}, "
         f"label smoothing {plan.label_smoothing:g}, seed {plan.seed}; calibrated with "
         f"temperature {record.temperature:.2f}."

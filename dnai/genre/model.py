@@ -221,7 +221,7 @@ class _Network:
 
 def _load_manifest(folder: Path) -> Manifest:
     if not (folder / MANIFEST_FILE).is_file():
-        raise ModelError(f"{folder} is not a model folder: {MANIFEST_FILE} is missing (set --model or DNAI_MODEL)")
+        raise ModelError(f"{folder} is not a model folder: {MANIFEST_FILE} is missing (set --models or DNAI_MODELS)")
     version = _decode(folder / MANIFEST_FILE, dict[str, Any]).get("format_version")
     if version != FORMAT_VERSION:
         is_newer = isinstance(version, int) and version > FORMAT_VERSION

@@ -27,21 +27,15 @@ _TEMPERATURES = (0.2, 5.0)
 
 
 class Network:
-    """Several untrained networks side by side, taking standardised features, shape ``(n, inputs)``.
+    """Several untrained networks side by side, taking standardised features, shape ``(n, inputs)``."""
 
-    `rows` is how many pieces one pass has: the learning rate falls to zero over all passes of the plan.
-    """
-
-    def __init__(self, plan: TrainingPlan, *, inputs: int, rows: int) -> None:
+    def __init__(self, plan: TrainingPlan, *, inputs: int) -> None:
         keras.utils.set_random_seed(plan.seed)
         self._plan = plan
         self._inputs = inputs
         self._logits = _build(plan, inputs)
         self._logits.compile(
-            optimizer=keras.optimizers.AdamW(
-                keras.optimizers.schedules.CosineDecay(plan.learning_rate, plan.epochs * _batches(plan, rows)),
-                weight_decay=plan.weight_decay,
-            ),
+            optimizer=keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.label_smoothing),
         )
         self._epochs = 0
@@ -73,20 +67,28 @@ def _build(plan: TrainingPlan, inputs: int) -> keras.Model:
         flow = layers.Rescaling(float(np.sqrt(inputs)), name="usual_size")(flow)
     flow = layers.RepeatVector(plan.members, name="each_member")(flow)
     flow = layers.GaussianNoise(plan.noise)(flow) if plan.noise else flow
+    width = inputs
     for units in plan.hidden:
-        flow = _dense(plan, units, activation="relu")(flow)
+        flow = _dense(plan, width, units, activation="relu")(flow)
         flow = layers.Dropout(plan.dropout)(flow)
-    return keras.Model(given, _dense(plan, len(LABELS), activation=None)(flow))
+        width = units
+    return keras.Model(given, _dense(plan, width, len(LABELS), activation=None)(flow))
 
 
-def _dense(plan: TrainingPlan, units: int, *, activation: str | None) -> keras.Layer:
-    """A dense layer of `units` in each member."""
-    return layers.EinsumDense(_EACH_MEMBER, output_shape=(plan.members, units), bias_axes="mo", activation=activation)
+def _dense(plan: TrainingPlan, inputs: int, units: int, *, activation: str | None) -> keras.Layer:
+    """A dense layer of `units` in each member.
 
-
-def _batches(plan: TrainingPlan, rows: int) -> int:
-    """How many batches one pass has."""
-    return -(-rows // plan.batch_size)
+    The first weights are spread as those of one member would be (Glorot and Bengio 2010): Keras, which
+    sees an array of three axes, would take the members for a part of the layer.
+    """
+    limit = float(np.sqrt(6 / (inputs + units)))
+    return layers.EinsumDense(
+        _EACH_MEMBER,
+        output_shape=(plan.members, units),
+        bias_axes="mo",
+        activation=activation,
+        kernel_initializer=keras.initializers.RandomUniform(-limit, limit),
+    )
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
@@ -101,7 +103,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no typ
         self._order = self._rng.permutation(len(inputs))
 
     def __len__(self) -> int:
-        return _batches(self._plan, len(self._inputs))
+        return -(-len(self._inputs) // self._plan.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = self._order[index * self._plan.batch_size : (index + 1) * self._plan.batch_size]

@@ -21,9 +21,6 @@ class TrainingPlan:
         Passes over the data.
     check_every
         After how many passes each a network is tried on artists that it has not heard, for the learning curve.
-    learning_rate
-        At the beginning; it falls to zero along half a cosine (Loshchilov and Hutter 2017), so that the
-        number of passes hardly matters and need not be looked for.
     length_one
         Whether the network itself scales its standardised input to length one first.
     noise
@@ -68,7 +65,7 @@ PLANS: Mapping[str, TrainingPlan] = MappingProxyType(
         "musicnn200": TrainingPlan(
             hidden=(),
             members=10,
-            epochs=80,
+            epochs=50,
             check_every=10,
             batch_size=64,
             dropout=0.0,

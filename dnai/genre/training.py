@@ -79,7 +79,7 @@ def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, l
         report(f"fold {number + 1} of {len(folds)}: learning from {len(learn)} pieces, {len(unheard)} kept apart")
         scaler = StandardScaler().fit(table.features[learn])
         inputs = scaler.transform(table.features).astype(np.float32)
-        network = Network(plan, inputs=inputs.shape[1], rows=len(learn))
+        network = Network(plan, inputs=inputs.shape[1])
         for i, epochs in enumerate(checks):
             passes = epochs - (checks[i - 1] if i else 0)
             losses[i, number] = network.train(inputs[learn], table.labels[learn], epochs=passes)
@@ -95,7 +95,7 @@ def cross_validate(table: FeatureTable, plan: TrainingPlan, *, report: Report, l
 def train_network(table: FeatureTable, plan: TrainingPlan, *, temperature: float) -> TrainedNetwork:
     """Return a network that has learned from every piece of `table`, calibrated with `temperature`."""
     scaler = StandardScaler().fit(table.features)
-    network = Network(plan, inputs=table.features.shape[1], rows=len(table))
+    network = Network(plan, inputs=table.features.shape[1])
     network.train(scaler.transform(table.features).astype(np.float32), table.labels, epochs=plan.epochs)
     return TrainedNetwork(network.calibrated(temperature), mean=scaler.mean_, scale=scaler.scale_)
 

@@ -26,7 +26,7 @@ from dnai.genre.model import (
     scale_to_length_one,
 )
 from dnai.tracks import Genre
-from tests.models import copy_model
+from tests.models import copy_model, identify
 from tests.unit.genre.conftest import MODEL, renamed_hash, rewrite
 
 
@@ -233,6 +233,7 @@ def test_a_network_of_another_size_is_refused_when_it_is_loaded(model_copy: Path
     rewrite(model_copy, "model.json", lambda m: {**m, "feature_names": m["feature_names"][:-1]})
     rewrite(model_copy, "scaler.json", lambda s: {name: numbers[:-1] for name, numbers in s.items()})
     rewrite(model_copy, "midpoints.json", lambda m: {genre: vector[:-1] for genre, vector in m.items()})
+    identify(model_copy)
     with pytest.raises(ModelError, match=r"26 inputs and 10 outputs; the model names 25 features"):
         GenreModel(model_copy)
 
@@ -242,6 +243,7 @@ def test_a_network_that_is_none_is_named(model_copy: Path) -> None:
     (model_copy / "network.tflite").write_bytes(b"not a network")
     sha256 = file_sha256(model_copy / "network.tflite")
     rewrite(model_copy, "model.json", lambda manifest: renamed_hash(manifest, "network.tflite", sha256))
+    identify(model_copy)
     with pytest.raises(ModelError, match=r"network\.tflite is not a network that LiteRT can run"):
         GenreModel(model_copy)
 

@@ -37,7 +37,7 @@ def quiet(text: str) -> None:
 def test_the_network_of_the_mission_has_five_layers() -> None:
     """26-256-128-64-10, in each member."""
     plan = PLANS["librosa26"]
-    network = Network(plan, inputs=26, rows=100).calibrated(1.0)
+    network = Network(plan, inputs=26).calibrated(1.0)
     kernels = [weight.shape for weight in network.weights if len(weight.shape) == 3]
     sizes = [26, 256, 128, 64, 10]
     assert kernels == [(plan.members, a, b) for a, b in itertools.pairwise(sizes)]
@@ -141,7 +141,7 @@ def test_members_are_averaged_as_probabilities() -> None:
 def test_the_calibrated_network_says_what_its_members_say() -> None:
     """The one network that is written answers as the average of the logits does."""
     inputs = np.random.default_rng(0).normal(size=(9, 26)).astype(np.float32)
-    network = Network(TINY_PLAN, inputs=26, rows=100)
+    network = Network(TINY_PLAN, inputs=26)
     expected = averaged_probabilities(network.logits(inputs), temperature=1.7)
     np.testing.assert_allclose(network.calibrated(1.7).predict(inputs, verbose=0), expected, atol=1e-6)
 
