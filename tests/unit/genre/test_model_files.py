@@ -100,7 +100,8 @@ def test_the_card_gives_the_figures_of_the_record(tmp_path: Path) -> None:
 
 def test_a_card_of_known_artists_does_not_doubt_them(tmp_path: Path) -> None:
     """The remark is there where it is true."""
-    assert "the artist may stand on both sides" not in (write(tmp_path / "tiny") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (write(tmp_path / "tiny") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "the artist may stand on both sides" not in card
 
 
 def test_an_old_model_is_replaced_whole(tmp_path: Path) -> None:
