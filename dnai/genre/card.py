@@ -109,7 +109,8 @@ def percent(figure: Figure) -> str:
 
 def _sureness(record: TrainingRecord) -> Iterator[str]:
     yield f"An answer counts as sure from a confidence of {SURE_FROM:g} on. The floor of the calibration error is what"
-    yield "a perfectly calibrated network would show on so few answers."
+    yield "a perfectly calibrated network would show on so few answers; the interval is corrected for what drawing"
+    yield "answers anew adds to it, so that the measured error may lie above it."
     yield ""
     yield f"![calibration]({CALIBRATION_FILE})"
     yield ""
