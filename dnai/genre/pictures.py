@@ -56,7 +56,7 @@ def _draw_curve(axes: Axes, curve: Sequence[LearningPoint]) -> None:
     right.plot(epochs, shares, color=_INK, linestyle=":", label="pieces right, artists not heard")
     right.set_ylabel("pieces right, %")
     lines = [*axes.get_lines(), *right.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], loc="best", fontsize=8)
+    axes.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8)
     axes.set_title("Learning, over all folds")
 
 
