@@ -60,6 +60,7 @@ _METAVARS = {
     "web_listen": "HOST:PORT",
     "advertise": "HOST:PORT",
     "rescan_s": "SECONDS",
+    "scan_processes": "N",
     "deadline_s": "SECONDS",
     "log_level": "LEVEL",
 }

@@ -193,6 +193,9 @@ class Settings(BaseSettings):
     rescan_s: float = Field(
         default=300.0, ge=1.0, description="how often the worker looks for new and changed files, seconds"
     )
+    scan_processes: int = Field(
+        default=0, ge=0, le=1024, description="how many files are analysed at once; 0: one for each processor core"
+    )
     deadline_s: float = Field(
         default=1.0, ge=0.05, le=30.0, description="how long a request waits for providers that do not answer, seconds"
     )

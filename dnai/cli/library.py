@@ -1,20 +1,15 @@
-"""``dnai scan``, ``dnai tracks``, ``dnai taste``: the user's own collection."""
+"""``dnai tracks``, ``dnai taste``: the user's own collection."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import msgspec
 import numpy as np
-from tqdm import tqdm
 
-from dnai.audio.features import FEATURE_DEFINITION, warm_up
+from dnai.audio.features import FEATURE_DEFINITION
 from dnai.command_line import settings_options
 from dnai.config import Settings
 from dnai.genre.model import GenreModel
@@ -22,97 +17,9 @@ from dnai.library.catalogue import Catalogue
 from dnai.library.collection import read_collection
 from dnai.library.models import load_models
 from dnai.library.rows import CataloguedTrack, Failure, Hearing
-from dnai.library.scanner import ScanProgress, ScanStep, music_root, scan_folder
 from dnai.recommend.midpoint import Midpoint, space_midpoints
 from dnai.text import clean_text
 from dnai.tracks import Genre, GenreOrigin, Track
-
-_LINE_INTERVAL_S = 2.0
-
-
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@settings_options("models")
-def scan_command(settings: Settings, folder: Path) -> None:
-    """Analyse the music in FOLDER into your catalogue.
-
-    Only new and changed files are analysed, and then tracks that one of the models has not heard
-    yet; what cannot be used is skipped with its reason (see dnai tracks --failed). It may be stopped
-    at any moment and goes on where it was.
-    """
-    models = load_models(settings.model_dirs)
-    with Catalogue(settings.catalogue_path) as catalogue:
-        with _progress_bar() as report:
-            summary = scan_folder(folder, catalogue, models, report=report)
-        for failure in catalogue.failures(under=music_root(folder)):
-            click.echo(f"skipped {_shown_path(failure.path)}: {failure.reason}", err=True)
-    click.echo(
-        f"{summary.analysed} analysed, {summary.unchanged} unchanged, "
-        f"{summary.failed} failed, {summary.dropped} dropped"
-        f"{f', {summary.updated} brought up to date' if summary.updated else ''}: {settings.catalogue_path}"
-    )
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[ScanProgress], None]]:
-    """A bar with an estimate on a terminal; elsewhere a line every few seconds."""
-    on_terminal = sys.stderr.isatty()
-    with tqdm(unit=" tracks", file=sys.stderr, dynamic_ncols=True, leave=False, disable=not on_terminal) as bar:
-        show = _Bar(bar).show if on_terminal else _Lines().show
-        warmed_up = False
-
-        def report(progress: ScanProgress) -> None:
-            nonlocal warmed_up
-            if progress.total and not warmed_up:
-                preparing = "preparing the analysis, the first time half a minute"
-                show(ScanProgress(0, progress.total, preparing, progress.step))
-                warm_up()
-                warmed_up = True
-            show(progress)
-
-        yield report
-
-
-_STEPS = {ScanStep.NEW: "scanning", ScanStep.UPDATE: "bringing up to date"}
-
-
-class _Bar:
-    """Progress on a terminal."""
-
-    def __init__(self, bar: tqdm[NoReturn]) -> None:
-        self._bar = bar
-        self._step: ScanStep | None = None
-
-    def show(self, progress: ScanProgress) -> None:
-        if self._step is not progress.step or self._bar.total is None:
-            self._step = progress.step
-            self._bar.reset(total=progress.total)
-        doing = f"{_STEPS[progress.step]}: {clean_text(progress.current, max_chars=40)}"
-        self._bar.set_description_str(doing, refresh=False)
-        self._bar.update(progress.done - self._bar.n)
-        self._bar.refresh()
-
-
-class _Lines:
-    """Progress where there is no terminal: ``scanning: 3 of 12 tracks, about 00:20 left: Name``."""
-
-    def __init__(self) -> None:
-        self._started_at: float | None = None
-        self._shown_at = -_LINE_INTERVAL_S
-
-    def show(self, progress: ScanProgress) -> None:
-        now = time.monotonic()
-        if self._started_at is None or not progress.done:
-            self._started_at = now
-        if not progress.total or (now - self._shown_at < _LINE_INTERVAL_S and progress.done < progress.total):
-            return
-        self._shown_at = now
-        left = ""
-        if 0 < progress.done < progress.total:
-            left_s = (now - self._started_at) / progress.done * (progress.total - progress.done)
-            left = f", about {tqdm.format_interval(round(left_s))} left"
-        name = f": {clean_text(progress.current, max_chars=60)}" if progress.current else ""
-        click.echo(f"{_STEPS[progress.step]}: {progress.done} of {progress.total} tracks{left}{name}", err=True)
 
 
 @click.command()

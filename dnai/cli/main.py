@@ -14,7 +14,7 @@ from dnai.errors import UsageError
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "scan": ("dnai.cli.library:scan_command", "analyse a folder of music into your catalogue"),
+        "scan": ("dnai.cli.scan:scan_command", "analyse a folder of music into your catalogue"),
         "tracks": ("dnai.cli.library:tracks_command", "list the tracks of your catalogue"),
         "taste": ("dnai.cli.library:taste_command", "show your midpoint of each genre"),
         "worker": ("workers.worker:worker_command", "offer a folder of music to your circle"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,21 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dnai.errors import AudioError, CatalogueFullError, UsageError
+from dnai.errors import CatalogueFullError, UsageError
 from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
-from dnai.library.analysis import (
-    Ear,
-    OpenExtractor,
-    analyse_file,
-    decode_file,
-    describe_unforeseen,
-    hear,
-    open_ears,
-    unheard,
-)
+from dnai.library.analysis import OpenExtractor, unheard
 from dnai.library.catalogue import Catalogue
-from dnai.library.rows import Failure, FileStamp, Hearing, KnownFile
+from dnai.library.jobs import Analysts, InThisProcess, Job, Outcome, Trouble
+from dnai.library.rows import CataloguedTrack, Failure, FileStamp, KnownFile
 from dnai.text import clean_text
 from dnai.tracks import AUDIO_SUFFIXES
 
@@ -41,12 +32,19 @@ class ScanStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """How far a step of a scan is: `done` of `total` files, and the name of the one in hand."""
+    """How far a step of a scan is: `done` of `total` files, and the name of the one that was begun last.
+
+    `heard_s` is how much music was analysed in this step, in seconds.
+    """
 
     done: int
     total: int
     current: str
     step: ScanStep = ScanStep.NEW
+    heard_s: float = 0.0
+
+
+Report = Callable[[ScanProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,8 @@ def scan_folder(
     catalogue: Catalogue,
     models: Sequence[GenreModel],
     *,
-    report: Callable[[ScanProgress], None],
+    report: Report,
+    analysts: Analysts | None = None,
     open_extractor: OpenExtractor = open_extractor,
 ) -> ScanSummary:
     """Bring the catalogue up to date with `folder` and everything below it.
@@ -84,9 +83,11 @@ def scan_folder(
     ----------
     models
         In order of preference.
+    analysts
+        Who analyses the files, with the same models: a `Pool` of processes, or this process if left out.
     open_extractor
-        Opens what measures the features of a model; called once for each, and only if a file is to
-        be decoded.
+        Opens what measures the features of a model in this process; called once for each, and only if
+        a file is to be decoded.
 
     Raises
     ------
@@ -102,22 +103,24 @@ def scan_folder(
     failed_before = {failure.path: failure for failure in catalogue.failures(under=root)}
     found = dict(find_sound_files(root))
     catalogue.forget([path for path in (*known, *failed_before) if path not in found])
-    scan = _Scan(catalogue, _Ears(models, open_extractor), report)
     fresh = {path: stamp for path, stamp in found.items() if not _is_known(path, stamp, known, failed_before)}
-    failed = scan.analyse(fresh)
-    _answer_anew(catalogue, models)
-    wanted = {model.feature_id for model in models}
+    wanted = frozenset(model.feature_id for model in models)
     old = {
         path: wanted - file.feature_ids
         for path, file in known.items()
         if path in found and path not in fresh and wanted - file.feature_ids
     }
+    with analysts or InThisProcess(models, open_extractor) as open_analysts:
+        scan = _Scan(catalogue, models, open_analysts, report)
+        failed = scan.analyse(fresh)
+        _answer_anew(catalogue, models)
+        updated = scan.update(old, known)
     return ScanSummary(
         analysed=len(fresh) - failed,
         failed=failed,
         unchanged=len(found) - len(fresh),
         dropped=len({*known, *failed_before} - found.keys()),
-        updated=scan.update(old, known),
+        updated=updated,
     )
 
 
@@ -197,89 +200,63 @@ def _is_known(
     return failure is not None and failure.stamp == stamp and not failure.passing
 
 
-class _Ears:
-    """The ears of a scan, opened when the first file is to be decoded."""
-
-    def __init__(self, models: Sequence[GenreModel], open_extractor: OpenExtractor) -> None:
-        self._models = models
-        self._open_extractor = open_extractor
-        self._opened: tuple[Ear, ...] | None = None
-
-    def open(self) -> tuple[Ear, ...]:
-        if self._opened is None:
-            self._opened = open_ears(self._models, self._open_extractor)
-        return self._opened
-
-
 class _Scan:
     """The two steps of a scan that decode files."""
 
-    def __init__(self, catalogue: Catalogue, ears: _Ears, report: Callable[[ScanProgress], None]) -> None:
+    def __init__(self, catalogue: Catalogue, models: Sequence[GenreModel], analysts: Analysts, report: Report) -> None:
         self._catalogue = catalogue
-        self._ears = ears
+        self._models = {model.feature_id: model for model in models}
+        self._analysts = analysts
         self._report = report
 
     def analyse(self, fresh: Mapping[Path, FileStamp]) -> int:
         """Analyse new and changed files; return how many could not be used."""
+        wanted = frozenset(self._models)
+        jobs = [Job(path, stamp, wanted) for path, stamp in fresh.items()]
         failed = 0
-        for done, (path, stamp) in enumerate(fresh.items()):
-            self._report(ScanProgress(done, len(fresh), path.name))
-            failed += not self._analyse(path, stamp)
-        self._report(ScanProgress(len(fresh), len(fresh), ""))
+        for job, outcome in self._perform(jobs, ScanStep.NEW):
+            if isinstance(outcome, Trouble):
+                failed += 1
+                self._catalogue.put_failure(Failure(job.path, job.stamp, outcome.reason, outcome.passing))
+            else:
+                self._catalogue.put_track(outcome)
         return failed
 
-    def update(self, old: Mapping[Path, set[str]], known: Mapping[Path, KnownFile]) -> int:
+    def update(self, old: Mapping[Path, frozenset[str]], known: Mapping[Path, KnownFile]) -> int:
         """Let tracks be heard by the models that have not heard them; return how many were."""
-        updated = 0
-        for done, (path, missing) in enumerate(old.items()):
-            self._report(ScanProgress(done, len(old), path.name, ScanStep.UPDATE))
-            updated += self._update(path, known[path].stamp, missing)
-        if old:
-            self._report(ScanProgress(len(old), len(old), "", ScanStep.UPDATE))
-        return updated
+        jobs = [Job(path, known[path].stamp, missing) for path, missing in old.items()]
+        return sum(self._add(job, outcome) for job, outcome in self._perform(jobs, ScanStep.UPDATE))
 
-    def _analyse(self, path: Path, stamp: FileStamp) -> bool:
-        """Analyse one file and write its row; return whether it became a track."""
-        ears = self._ears.open()
-        try:
-            catalogued = analyse_file(path, stamp, ears)
-        except AudioError as error:
-            self._catalogue.put_failure(Failure(path, stamp, reason=str(error), passing=False))
-        except OSError as error:
-            _check_room(error, path)
-            self._catalogue.put_failure(Failure(path, stamp, reason=f"not readable: {error.strerror}", passing=True))
-        except Exception as error:  # one file must never end the scan of the others
-            _logger.exception("the analysis of %s failed", clean_text(str(path)))
-            self._catalogue.put_failure(Failure(path, stamp, reason=describe_unforeseen(error), passing=False))
-        else:
-            self._catalogue.put_track(catalogued)
-            return True
-        return False
+    def _perform(self, jobs: Sequence[Job], step: ScanStep) -> Iterator[tuple[Job, Outcome]]:
+        """Yield the jobs with their outcomes, and report how far it is; nothing is said of a step without jobs."""
+        done, heard_s = 0, 0.0
 
-    def _update(self, path: Path, stamp: FileStamp, missing: set[str]) -> bool:
+        def report(name: str) -> None:
+            self._report(ScanProgress(done, len(jobs), name, step, heard_s))
+
+        for job, outcome in self._analysts.analyse(jobs, started=lambda job: report(job.path.name)):
+            if isinstance(outcome, Trouble) and outcome.no_room:
+                raise CatalogueFullError(
+                    f"no room on the disk while scanning {clean_text(str(job.path))}: make room and scan again"
+                )
+            yield job, outcome
+            done += 1
+            heard_s += 0.0 if isinstance(outcome, Trouble) else outcome.file.duration_s
+        if jobs or step is ScanStep.NEW:
+            report("")
+
+    def _add(self, job: Job, outcome: Outcome) -> bool:
         """Add what the missing models hear in one file, or why they cannot; return whether one of them heard it."""
-        ears = [ear for ear in self._ears.open() if ear.model.feature_id in missing]
-        hearings: list[Hearing]
-        try:
-            samples = decode_file(path, stamp)
-        except AudioError as error:
-            hearings = [unheard(ear.model, reason=str(error)) for ear in ears]
-        except OSError as error:  # it may be there again next time
-            _check_room(error, path)
-            _logger.warning("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
+        if isinstance(outcome, CataloguedTrack):
+            hearings = outcome.hearings
+        elif outcome.passing:  # it may be there again next time
+            _logger.warning("%s cannot be read now: %s", clean_text(str(job.path)), outcome.reason)
             return False
-        except Exception as error:  # one file must never end the scan of the others
-            _logger.exception("the analysis of %s failed", clean_text(str(path)))
-            hearings = [unheard(ear.model, reason=describe_unforeseen(error)) for ear in ears]
         else:
-            hearings = [hear(samples.y, ear, path=path) for ear in ears]
-        self._catalogue.put_hearings(path, stamp, hearings)
+            missing = sorted(job.feature_ids)
+            hearings = tuple(unheard(self._models[one], reason=outcome.reason) for one in missing)
+        self._catalogue.put_hearings(job.path, job.stamp, hearings)
         return any(hearing.answer is not None for hearing in hearings)
-
-
-def _check_room(error: OSError, path: Path) -> None:
-    if error.errno == errno.ENOSPC:
-        raise CatalogueFullError(f"no room on the disk while scanning {path}: make room and scan again") from error
 
 
 def _answer_anew(catalogue: Catalogue, models: Sequence[GenreModel]) -> None:

@@ -74,10 +74,20 @@ def test_a_scan_says_what_it_did_and_what_it_skipped(dnai: Dnai, folder: Path) -
     assert ended.code == 0
     assert ended.out.startswith("2 analysed, 0 unchanged, 1 failed, 0 dropped: ")
     lines = ended.err.splitlines()
-    assert any(line.startswith("scanning: 0 of 3 tracks: preparing the analysis") for line in lines)
-    assert "scanning: 3 of 3 tracks" in lines
+    assert any(line.startswith("preparing the analysis") for line in lines)
+    assert any(line.startswith("scanning: 3 of 3 tracks") for line in lines)
     assert any(line.startswith(f"skipped {folder}/c[2J.mp3: not readable as sound") for line in lines)
     assert "\x1b" not in ended.out + ended.err
+
+
+def test_programs_get_events(dnai: Dnai, folder: Path) -> None:
+    """One JSON object a line on stdout: what is waited for, how far it is, what is skipped, and what came of it."""
+    events = [json.loads(line) for line in dnai("scan", folder, "--json").out.splitlines()]
+    assert [event["event"] for event in events if event["event"] != "progress"] == ["waiting", "skipped", "finished"]
+    last = [event for event in events if event["event"] == "progress"][-1]
+    assert (last["step"], last["done"], last["total"], last["music_s"]) == ("new", 3, 3, 1.0)
+    assert events[-2]["path"] == f"{folder}/c[2J.mp3"
+    assert (events[-1]["analysed"], events[-1]["failed"]) == (2, 1)
 
 
 def test_a_second_scan_is_at_once_and_still_names_what_is_skipped(
@@ -186,7 +196,7 @@ def test_a_second_model_is_heard_in_a_second_scan(dnai: Dnai, folder: Path, twin
     both = f"{twin.folder},librosa26"
     ended = dnai("scan", folder, "--models", both)
     assert ended.out.startswith("0 analysed, 3 unchanged, 0 failed, 0 dropped, 2 brought up to date: ")
-    assert "bringing up to date: 2 of 2 tracks" in ended.err.splitlines()
+    assert any(line.startswith("bringing up to date: 2 of 2 tracks") for line in ended.err.splitlines())
     assert "scanning: " not in ended.err
     after = dnai("tracks", "--json", "--models", both).json
     for old, new in zip(before, after, strict=True):
