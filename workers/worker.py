@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -23,8 +23,10 @@ import click
 from dnai.broker.consumer import OfferConsumer
 from dnai.command_line import run_command, settings_options
 from dnai.config import Address, Settings
-from dnai.errors import ConfigurationError, UsageError
+from dnai.errors import ConfigurationError
+from dnai.library.catalogue import Catalogue
 from dnai.library.collection import LiveCollection, SpaceVectors
+from dnai.library.look import known_roots
 from dnai.library.models import load_models
 from dnai.recommend.provider import PlaylistQuery, Provider, Shelf
 from dnai.stream.server import StreamServer
@@ -39,17 +41,18 @@ _logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@settings_options("broker", "broker_ca", "name", "listen", "advertise", "models", "use_tags", "rescan_s")
-def worker_command(settings: Settings, folder: Path) -> None:
-    """Offer the music in FOLDER to your circle.
+@click.argument("folders", metavar="DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@settings_options(
+    "broker", "broker_ca", "name", "listen", "advertise", "models", "use_tags", "rescan_s", "scan_processes"
+)
+def worker_command(settings: Settings, folders: tuple[Path, ...]) -> None:
+    """Offer the music in one or more folders to your circle.
 
-    The folder is scanned first; what the catalogue already knows is offered meanwhile. New and
+    The folders are scanned first; what the catalogue already knows is offered meanwhile. New and
     changed files are found while the worker runs. SIGTERM or Ctrl-C ends it.
     """
-    root = Path(os.path.normpath(folder.expanduser().absolute()))
-    if not root.is_dir():
-        raise UsageError(f"the music folder {root} does not exist")
+    with Catalogue(settings.catalogue_path) as catalogue:
+        roots = known_roots(folders, catalogue)
     url = settings.broker_url
     stop = threading.Event()
 
@@ -58,7 +61,7 @@ def worker_command(settings: Settings, folder: Path) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
-    Worker(settings, root, url=url).run(stop)
+    Worker(settings, roots, url=url).run(stop)
 
 
 class Worker:
@@ -66,19 +69,18 @@ class Worker:
 
     Parameters
     ----------
-    folder
-        The music that is offered; nothing outside it ever is.
+    folders
+        The music that is offered; nothing outside them ever is.
     url
         The broker, with this member's user and password.
     """
 
-    def __init__(self, settings: Settings, folder: Path, *, url: str) -> None:
+    def __init__(self, settings: Settings, folders: Sequence[Path], *, url: str) -> None:
         self._settings = settings
-        self._folder = folder
         self._url = url
-        self._scans = _Scans(settings, folder)
+        self._scans = _Scans(settings, folders)
         self._live = LiveCollection(
-            settings.catalogue_path, load_models(settings.model_dirs), use_tags=settings.use_tags, under=folder
+            settings.catalogue_path, load_models(settings.model_dirs), use_tags=settings.use_tags, under=folders
         )
         self._shown = self._live.current()
         self._shelf = Shelf((), ())
@@ -151,9 +153,10 @@ class Worker:
 class _Scans:
     """Scans in a process of their own, so that analysis never delays an answer."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._command = [sys.executable, "-m", "dnai.cli", "scan", str(folder)]
+    def __init__(self, settings: Settings, folders: Sequence[Path]) -> None:
+        self._command = [sys.executable, "-m", "dnai.cli", "scan", *map(str, folders)]
         self._command += ["--data-dir", str(settings.data_dir), "--models", ",".join(settings.models)]
+        self._command += ["--scan-processes", str(settings.scan_processes)]
         self._interval_s = settings.rescan_s
         self._process: subprocess.Popen[bytes] | None = None
         self._next_at = 0.0

@@ -16,8 +16,8 @@ from dnai.cli.demo_circle import Seat, catalogue_path
 from dnai.cli.processes import Process, Processes
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
+from dnai.library.folders import find_sound_files
 from dnai.library.rows import FileStamp
-from dnai.library.scanner import find_sound_files
 
 _POLL_S = 0.25
 _PROGRESS = re.compile(r"(scanning|bringing up to date): (\d+) of (\d+) tracks")

@@ -23,8 +23,8 @@ from dnai.command_line import EXIT_FAILED, settings_options
 from dnai.config import Address, Settings, broker_place, broker_user, is_loopback_host
 from dnai.errors import DnaiError
 from dnai.library.catalogue import Catalogue
+from dnai.library.folders import find_sound_files
 from dnai.library.models import load_models
-from dnai.library.scanner import find_sound_files
 from dnai.stream.payloads import HEALTH_PATH
 
 _PACKAGES = ("pika", "librosa", "numpy", "ai-edge-litert", "chatterbot", "flask", "flask-socketio", "python-socketio")

@@ -18,7 +18,6 @@ from dnai.text import clean_text
 _LINE_INTERVAL_S = 2.0
 _EVENT_INTERVAL_S = 0.2
 _STEPS = {ScanStep.NEW: "scanning", ScanStep.UPDATE: "bringing up to date"}
-_PREPARING = "preparing the analysis, the first time half a minute"
 
 
 class Display(Protocol):
@@ -57,8 +56,13 @@ def describe_summary(summary: ScanSummary) -> str:
         f"{summary.failed} failed",
         f"{summary.dropped} dropped",
     ]
-    if summary.updated:
-        parts.append(f"{summary.updated} brought up to date")
+    others = {
+        "recognised under new names": summary.recognised,
+        "brought up to date": summary.updated,
+        "on a disk that is away": summary.absent,
+        "still being written": summary.unsettled,
+    }
+    parts += [f"{count} {what}" for what, count in others.items() if count]
     return ", ".join(parts)
 
 

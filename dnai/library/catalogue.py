@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,15 +26,18 @@ from dnai.library import schema
 from dnai.library.rows import (
     CataloguedFile,
     CataloguedTrack,
+    Changes,
     Failure,
     FileStamp,
     HeardRows,
     Hearing,
     KnownFile,
     Outdated,
+    Recognised,
     Snapshot,
 )
-from dnai.tracks import AudioType, Genre
+from dnai.text import clean_text
+from dnai.tracks import AUDIO_SUFFIXES, AudioType, Genre
 
 _BUSY_TIMEOUT_S = 30.0
 _RETRY_S = 0.02
@@ -42,14 +45,26 @@ _logger = logging.getLogger(__name__)
 _FEATURE_TYPE = np.dtype("<f8")
 _GENRES = {genre.value: genre for genre in Genre}
 _AUDIO_TYPES = {kind.value: kind for kind in AudioType}
-_FILE_COLUMNS = "path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type"
+_FILE_COLUMNS = (
+    "path, size_bytes, mtime_ns, title, artist, album, year, tag_genre, duration_s, audio_type, "
+    "album_artist, track_number, content_id"
+)
+_KEPT_COLUMNS = [name for name in _FILE_COLUMNS.split(", ") if name != "path"]
 _PUT_TRACK = f"""
-INSERT INTO tracks ({_FILE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)
-ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
-    title = excluded.title, artist = excluded.artist, album = excluded.album, year = excluded.year,
-    tag_genre = excluded.tag_genre, duration_s = excluded.duration_s, audio_type = excluded.audio_type
+INSERT INTO tracks ({_FILE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (path) DO UPDATE SET absent = 0, {", ".join(f"{name} = excluded.{name}" for name in _KEPT_COLUMNS)}
 RETURNING id
-"""  # noqa: S608  # a constant
+"""  # noqa: S608  # constants
+_COPY_TRACK = f"""
+INSERT INTO tracks (path, {", ".join(_KEPT_COLUMNS)}) SELECT ?, {", ".join(_KEPT_COLUMNS)} FROM tracks WHERE id = ?
+RETURNING id
+"""  # noqa: S608  # constants
+_COPY_HEARINGS = """
+INSERT INTO hearings SELECT ?, feature_id, space_id, model_id, genre, confidence, is_sure, reason, features
+FROM hearings WHERE track = ?
+"""
+Under = Path | Sequence[Path] | None
+"""A folder, several, or the whole catalogue."""
 
 
 class Catalogue:
@@ -95,6 +110,11 @@ class Catalogue:
         """Close the file; the object cannot be used any more."""
         self._connection.close()
 
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._path
+
     def version(self) -> int:
         """Return a number that changes when another connection has written."""
         with self._translated():
@@ -103,7 +123,7 @@ class Catalogue:
     def put_track(self, catalogued: CataloguedTrack) -> None:
         """Write a track and what was heard in it, in place of whatever was known of its file."""
         file = catalogued.file
-        row = (os.fsencode(file.path), *file[1:7], file.tag_genre, file.duration_s, file.audio_type)
+        row = (os.fsencode(file.path), *file[1:])
         with self._transaction() as connection:
             connection.execute("DELETE FROM failures WHERE path = ?", row[:1])
             (track,) = connection.execute(_PUT_TRACK, row).fetchone()
@@ -137,7 +157,36 @@ class Catalogue:
             _drop_tracks(connection, keys)
             connection.executemany("DELETE FROM failures WHERE path = ?", keys)
 
-    def snapshot(self, feature_ids: Sequence[str], *, under: Path | None = None) -> Snapshot:
+    def write_changes(self, changes: Changes) -> None:
+        """Forget what is gone, mark what is away or back, and give recognised files their rows: all or nothing."""
+        gone, away, back = ([(os.fsencode(path),) for path in paths] for paths in _paths(changes))
+        moved = [one for one in changes.recognised if not one.is_copy]
+        with self._transaction() as connection:
+            titles = {one.track: _title_of_its_own(connection, one.track) for one in changes.recognised}
+            # Aside first, under names that no file has: one row may take the name that another leaves.
+            connection.executemany(
+                "UPDATE tracks SET path = CAST(id AS BLOB) WHERE id = ?", [(m.track,) for m in moved]
+            )
+            connection.executemany("UPDATE tracks SET absent = 1 WHERE path = ?", away)
+            connection.executemany("UPDATE tracks SET absent = 0 WHERE path = ?", back)
+            _drop_tracks(connection, gone)
+            connection.executemany("DELETE FROM failures WHERE path = ?", gone)
+            for one in moved:
+                _rename(connection, one.track, one, title=titles[one.track])
+            for one in changes.recognised:
+                if one.is_copy:
+                    _drop_tracks(connection, [(os.fsencode(one.path),)])
+                    (copy,) = connection.execute(_COPY_TRACK, (b"%d copy" % one.track, one.track)).fetchone()
+                    connection.execute(_COPY_HEARINGS, (copy, one.track))
+                    _rename(connection, copy, one, title=titles[one.track])
+
+    def put_content_ids(self, content_ids: Mapping[int, str]) -> None:
+        """Write what is in the files of these tracks."""
+        with self._transaction() as connection:
+            rows = [(content, track) for track, content in content_ids.items()]
+            connection.executemany("UPDATE tracks SET content_id = ? WHERE id = ?", rows)
+
+    def snapshot(self, feature_ids: Sequence[str], *, under: Under = None) -> Snapshot:
         """Return the files in the order of their paths, with what was heard in them, all as of one moment.
 
         Parameters
@@ -145,9 +194,9 @@ class Catalogue:
         feature_ids
             Which features are wanted.
         under
-            Only files below this folder.
+            Only files below this folder, or these. What is on a disk that is away is left out.
         """
-        condition, values = _below(under)
+        condition, values = _below(under, "absent = 0")
         with self._reading() as connection:
             found = connection.execute(
                 f"SELECT id, {_FILE_COLUMNS} FROM tracks{condition} ORDER BY path",  # noqa: S608  # constants
@@ -157,9 +206,9 @@ class Catalogue:
             heard = {one: self._heard(connection, one, position) for one in feature_ids}
         return Snapshot([_file(row[1:]) for row in found], heard)
 
-    def tracks(self, *, under: Path | None = None) -> list[CataloguedTrack]:
-        """Return the tracks in the order of their paths with all that was heard in them; slower than `snapshot`."""
-        condition, values = _below(under)
+    def tracks(self, *, under: Under = None) -> list[CataloguedTrack]:
+        """Return the tracks of `snapshot` with all that was heard in them; slower than that."""
+        condition, values = _below(under, "absent = 0")
         with self._reading() as connection:
             files = connection.execute(
                 f"SELECT id, {_FILE_COLUMNS} FROM tracks{condition} ORDER BY path",  # noqa: S608  # constants
@@ -171,17 +220,22 @@ class Catalogue:
                     hearings[row[0]].append(_hearing(row[1:]))
         return [CataloguedTrack(_file(row[1:]), tuple(hearings[row[0]])) for row in files]
 
-    def known_files(self, *, under: Path | None = None) -> dict[Path, KnownFile]:
-        """Return the stamp of each track's file, and the ids of the features that it was asked for."""
+    def known_files(self, *, under: Under = None) -> dict[Path, KnownFile]:
+        """Return what is known of each track's file, absent ones too, with the ids of the features it was asked for."""
         condition, values = _below(under)
         asked: dict[int, set[str]] = {}
         with self._reading() as connection:
             for track, feature_id in connection.execute("SELECT track, feature_id FROM hearings"):
                 asked.setdefault(track, set()).add(feature_id)
-            rows = connection.execute(f"SELECT id, path, size_bytes, mtime_ns FROM tracks{condition}", values)  # noqa: S608  # a constant
+            rows = connection.execute(
+                f"SELECT id, path, size_bytes, mtime_ns, content_id, absent FROM tracks{condition}",  # noqa: S608  # a constant
+                values,
+            )
             return {
-                _path(path): KnownFile(FileStamp(size_bytes, mtime_ns), frozenset(asked.get(track, ())))
-                for track, path, size_bytes, mtime_ns in rows
+                _path(path): KnownFile(
+                    FileStamp(size_bytes, mtime_ns), frozenset(asked.get(track, ())), track, content, bool(absent)
+                )
+                for track, path, size_bytes, mtime_ns, content, absent in rows
             }
 
     def outdated(self, model: GenreModel, *, after: int, limit: int) -> Outdated:
@@ -208,7 +262,7 @@ class Catalogue:
                 rows,
             )
 
-    def failures(self, *, under: Path | None = None) -> list[Failure]:
+    def failures(self, *, under: Under = None) -> list[Failure]:
         """Return the files that could not be used, below the folder `under` if given."""
         condition, values = _below(under)
         with self._translated():
@@ -249,19 +303,19 @@ class Catalogue:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 schema.create(connection)
-            elif version == 1:
-                self._move_up(connection)
+            elif version in {1, 2}:
+                self._move_up(connection, version)
             elif version != schema.SCHEMA_VERSION:
                 raise CatalogueError(
                     f"the catalogue {self._path} is of version {version}; "
                     f"this program knows version {schema.SCHEMA_VERSION}"
                 )
-        if version == 1:
+        if version in {1, 2}:
             schema.copy_path(self._path).unlink(missing_ok=True)
 
-    def _move_up(self, connection: sqlite3.Connection) -> None:
+    def _move_up(self, connection: sqlite3.Connection, version: int) -> None:
         try:
-            schema.move_up(connection, self._path)
+            schema.move_up(connection, self._path, version=version)
         except OSError as error:
             raise CatalogueError(
                 f"the catalogue {self._path} cannot be copied before it is changed: {error}"
@@ -305,12 +359,42 @@ class Catalogue:
             raise CatalogueError(f"the catalogue {self._path}: {error}") from error
 
 
-def _below(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
-    """The condition for paths below `folder`: a range of the primary key, since ``0`` follows ``/``."""
-    if folder is None:
-        return "", ()
-    start = os.fsencode(folder).rstrip(b"/")
-    return " WHERE path >= ? AND path < ?", (start + b"/", start + b"0")
+def _below(under: Under, *conditions: str) -> tuple[str, tuple[bytes, ...]]:
+    """The condition for paths below folders: ranges of the index, since ``0`` follows ``/``."""
+    values: list[bytes] = []
+    found = list(conditions)
+    if under is not None:
+        starts = [os.fsencode(folder).rstrip(b"/") for folder in ([under] if isinstance(under, Path) else under)]
+        values = [end for start in starts for end in (start + b"/", start + b"0")]
+        found.append("(" + (" OR ".join(["path >= ? AND path < ?"] * len(starts)) or "0") + ")")
+    return (" WHERE " + " AND ".join(found) if found else ""), tuple(values)
+
+
+def _paths(changes: Changes) -> tuple[Sequence[Path], Sequence[Path], Sequence[Path]]:
+    return changes.gone, changes.away, changes.back
+
+
+def _title_of_its_own(connection: sqlite3.Connection, track: int) -> str | None:
+    """The title of a track, or None where it is only the name of the file."""
+    key, title = connection.execute("SELECT path, title FROM tracks WHERE id = ?", (track,)).fetchone()
+    return None if title == _file_title(_path(key)) else str(title)
+
+
+def _file_title(path: Path) -> str:
+    """What `dnai.audio.tags.read_tags` calls a file that says nothing of itself."""
+    return clean_text(path.stem) or "untitled"
+
+
+def _rename(connection: sqlite3.Connection, track: int, one: Recognised, *, title: str | None) -> None:
+    """Give a row the name and the stamp of a file."""
+    key = os.fsencode(one.path)
+    _drop_tracks(connection, [(key,)])
+    connection.execute("DELETE FROM failures WHERE path = ?", (key,))
+    kind = AUDIO_SUFFIXES[one.path.suffix.lower()]
+    connection.execute(
+        "UPDATE tracks SET path = ?, size_bytes = ?, mtime_ns = ?, title = ?, audio_type = ?, absent = 0 WHERE id = ?",
+        (key, one.stamp.size_bytes, one.stamp.mtime_ns, title or _file_title(one.path), kind, track),
+    )
 
 
 def _path(key: bytes) -> Path:
@@ -351,8 +435,8 @@ def _hearing(row: tuple[Any, ...]) -> Hearing:
 
 
 def _file(row: tuple[Any, ...]) -> CataloguedFile:
-    key, size_bytes, mtime_ns, title, artist, album, year, tag, duration_s, kind = row
+    key, size_bytes, mtime_ns, title, artist, album, year, tag, duration_s, kind, *others = row
     genre = _GENRES[tag] if tag else None
     return CataloguedFile(
-        _path(key), size_bytes, mtime_ns, title, artist, album, year, genre, duration_s, _AUDIO_TYPES[kind]
+        _path(key), size_bytes, mtime_ns, title, artist, album, year, genre, duration_s, _AUDIO_TYPES[kind], *others
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.genre.model import GenreAnswer, GenreModel
-from dnai.library.catalogue import Catalogue
+from dnai.library.catalogue import Catalogue, Under
 from dnai.library.rows import CataloguedFile, Snapshot
 from dnai.tracks import GenreOrigin, Track
 
@@ -48,7 +48,8 @@ class Collection:
 
     The genre of a track is that of its tag, if tags count and it has one; else what the first of the
     models that have heard it says, which is marked where that model is not sure. A track without a
-    tag that no model has heard has no genre yet, and is not in the collection.
+    tag that no model has heard has no genre yet, and is not in the collection. Of files with the same
+    content only the first is.
 
     Parameters
     ----------
@@ -69,7 +70,11 @@ class Collection:
 
     def __init__(self, snapshot: Snapshot, models: Sequence[GenreModel], *, use_tags: bool = True) -> None:
         told = _first_answers(snapshot, models)
-        tracks = [_track(file, told.get(i), use_tags=use_tags) for i, file in enumerate(snapshot.files)]
+        again = _repeated(snapshot.files)
+        tracks = [
+            None if i in again else _track(file, told.get(i), use_tags=use_tags)
+            for i, file in enumerate(snapshot.files)
+        ]
         kept = np.array([track is not None for track in tracks], dtype=bool)
         self.tracks: tuple[Track, ...] = tuple(track for track in tracks if track is not None)
         self.spaces: tuple[SpaceVectors, ...] = tuple(_space(snapshot, model, kept) for model in models)
@@ -92,7 +97,7 @@ class Collection:
 
 
 def read_collection(
-    catalogue: Catalogue, models: Sequence[GenreModel], *, use_tags: bool = True, under: Path | None = None
+    catalogue: Catalogue, models: Sequence[GenreModel], *, use_tags: bool = True, under: Under = None
 ) -> Collection:
     """Return the collection as the catalogue has it now; raises `CatalogueError`."""
     snapshot = catalogue.snapshot([model.feature_id for model in models], under=under)
@@ -109,7 +114,7 @@ class LiveCollection:
     models, use_tags
         As for `Collection`.
     under
-        Only tracks below this folder belong to it.
+        Only tracks below this folder, or these, belong to it.
     """
 
     def __init__(
@@ -118,7 +123,7 @@ class LiveCollection:
         models: Sequence[GenreModel],
         *,
         use_tags: bool = True,
-        under: Path | None = None,
+        under: Under = None,
     ) -> None:
         self._path = catalogue_path
         self._models = tuple(models)
@@ -170,6 +175,18 @@ def _first_answers(snapshot: Snapshot, models: Sequence[GenreModel]) -> Mapping[
     return told
 
 
+def _repeated(files: Sequence[CataloguedFile]) -> set[int]:
+    """The files whose content is that of one before them."""
+    seen: set[str] = set()
+    repeated: set[int] = set()
+    for i, file in enumerate(files):
+        if file.content_id in seen:
+            repeated.add(i)
+        elif file.content_id is not None:
+            seen.add(file.content_id)
+    return repeated
+
+
 def _track(file: CataloguedFile, told: tuple[GenreAnswer, str] | None, *, use_tags: bool) -> Track | None:
     answer, told_by = told or (None, "")
     if use_tags and file.tag_genre is not None:
@@ -202,6 +219,8 @@ def _space(snapshot: Snapshot, model: GenreModel, kept: NDArray[np.bool_]) -> Sp
     if heard is None or not len(heard.rows):
         none = np.empty((0, model.dimension), dtype=np.float32)
         return SpaceVectors(model.space_id, model.model_id, np.empty(0, dtype=np.intp), none)
-    # Whatever a model has heard has an answer, and so is a track.
-    rows = (np.cumsum(kept) - 1)[heard.rows]
-    return SpaceVectors(model.space_id, model.model_id, rows, model.vectors(heard.features))
+    # Whatever a model has heard has an answer, and so is a track, unless its content is there already.
+    which = kept[heard.rows]
+    rows = (np.cumsum(kept) - 1)[heard.rows[which]]
+    features = heard.features if which.all() else heard.features[which]
+    return SpaceVectors(model.space_id, model.model_id, rows, model.vectors(features))

@@ -14,6 +14,7 @@ from typing import Protocol
 from dnai.errors import AudioError
 from dnai.genre.model import GenreModel
 from dnai.library.analysis import Ear, OpenExtractor, analyse_file, describe_unforeseen, open_ears
+from dnai.library.content import content_id
 from dnai.library.rows import CataloguedTrack, FileStamp
 from dnai.text import clean_text
 
@@ -96,7 +97,8 @@ def perform(job: Job, ears: Sequence[Ear]) -> Outcome:
     """Return what those of the ears that are wanted hear in a file; whatever is wrong with it is no error here."""
     wanted = [ear for ear in ears if ear.model.feature_id in job.feature_ids]
     try:
-        return analyse_file(job.path, job.stamp, wanted)
+        track = analyse_file(job.path, job.stamp, wanted)
+        return CataloguedTrack(track.file._replace(content_id=content_id(job.path)), track.hearings)
     except AudioError as error:
         return Trouble(str(error))
     except OSError as error:

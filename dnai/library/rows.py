@@ -23,7 +23,11 @@ class FileStamp:
 
 
 class CataloguedFile(NamedTuple):
-    """What a sound file says of itself, whoever hears it."""
+    """What a sound file says of itself, whoever hears it.
+
+    `content_id` is the same for files of the same content, as `dnai.library.content.content_id` makes
+    it; None where it has not been looked at yet.
+    """
 
     path: Path
     size_bytes: int
@@ -35,6 +39,9 @@ class CataloguedFile(NamedTuple):
     tag_genre: Genre | None
     duration_s: float
     audio_type: AudioType
+    album_artist: str = ""
+    track_number: int | None = None
+    content_id: str | None = None
 
     @property
     def stamp(self) -> FileStamp:
@@ -78,10 +85,39 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What decides whether a file must be read again: its stamp, and which features it was asked for."""
+    """What decides whether a file must be read again: its stamp, and which features it was asked for.
+
+    `track` is the id of its row; `is_absent` when the disk that it is on was away at the last scan.
+    """
 
     stamp: FileStamp
     feature_ids: frozenset[str]
+    track: int = 0
+    content_id: str | None = None
+    is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A new file whose content is that of the row `track`: moved or renamed, or a copy of it."""
+
+    track: int
+    path: Path
+    stamp: FileStamp
+    is_copy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a look at the folders tells without analysing a file, to be written at once.
+
+    `gone` are forgotten, `away` are marked absent, `back` are there again.
+    """
+
+    gone: Sequence[Path] = ()
+    away: Sequence[Path] = ()
+    back: Sequence[Path] = ()
+    recognised: Sequence[Recognised] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,23 +1,24 @@
-"""A folder of music → rows of the catalogue."""
+"""Folders of music → rows of the catalogue."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dnai.errors import CatalogueFullError, UsageError
+from dnai.errors import CatalogueFullError
 from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
 from dnai.library.analysis import OpenExtractor, unheard
 from dnai.library.catalogue import Catalogue
+from dnai.library.content import content_id
 from dnai.library.jobs import Analysts, InThisProcess, Job, Outcome, Trouble
-from dnai.library.rows import CataloguedTrack, Failure, FileStamp, KnownFile
+from dnai.library.look import known_roots, look_at
+from dnai.library.rows import CataloguedTrack, Changes, Failure, FileStamp, KnownFile
+from dnai.library.scan_lock import Holder, scan_lock
 from dnai.text import clean_text
-from dnai.tracks import AUDIO_SUFFIXES
 
 _BATCH = 500
 _logger = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class ScanSummary:
     """What a scan did, in files.
 
     `unchanged` counts tracks and failures that were known already; `updated` are those of them that a
-    model has heard for the first time.
+    model has heard for the first time. `recognised` are new names of what is known: moved, renamed or
+    copied. `absent` are on a disk that is away. `unsettled` were written to a moment ago, and are left
+    to the next scan.
     """
 
     analysed: int
@@ -60,6 +63,13 @@ class ScanSummary:
     unchanged: int
     dropped: int
     updated: int = 0
+    recognised: int = 0
+    absent: int = 0
+    unsettled: int = 0
+
+
+def say_nothing(_holder: Holder | None) -> None:
+    """Wait for another scan in silence."""
 
 
 def scan_folder(
@@ -71,133 +81,87 @@ def scan_folder(
     analysts: Analysts | None = None,
     open_extractor: OpenExtractor = open_extractor,
 ) -> ScanSummary:
-    """Bring the catalogue up to date with `folder` and everything below it.
+    """Scan one folder, in this process if no `analysts` are given; for the rest see `scan_folders`."""
+    analysts = analysts or InThisProcess(models, open_extractor)
+    return scan_folders([folder], catalogue, models, analysts=analysts, report=report)
 
-    New and changed files are analysed, and files that are gone are dropped. Then rows that another
-    classifier has answered are answered anew out of the features that are kept, and tracks that a
-    model has not heard yet are decoded once more for that model alone. Each row is written at once:
-    whoever reads the catalogue meanwhile goes on with what there is. Files of other folders are left
-    alone. A file that cannot be used is recorded with its reason and costs only itself.
+
+def scan_folders(
+    folders: Sequence[Path],
+    catalogue: Catalogue,
+    models: Sequence[GenreModel],
+    *,
+    analysts: Analysts,
+    report: Report,
+    waiting: Callable[[Holder | None], None] = say_nothing,
+    settle_s: float = 0.0,
+) -> ScanSummary:
+    """Bring the catalogue up to date with `folders` and everything below them.
+
+    New and changed files are analysed; those whose content is known under another name are only noted
+    down. Files that are gone are dropped, but those on a disk that is away are only marked. Then rows
+    that another classifier has answered are answered anew out of the features that are kept, and tracks
+    that a model has not heard yet are decoded once more for that model alone. Each row is written at
+    once: whoever reads the catalogue meanwhile goes on with what there is. Files of other folders are
+    left alone. A file that cannot be used is recorded with its reason and costs only itself. While
+    another scan of the catalogue runs, it is waited for.
 
     Parameters
     ----------
     models
         In order of preference.
     analysts
-        Who analyses the files, with the same models: a `Pool` of processes, or this process if left out.
-    open_extractor
-        Opens what measures the features of a model in this process; called once for each, and only if
-        a file is to be decoded.
+        Who analyses the files, with the same models.
+    waiting
+        Called when another scan is to be waited for, with who that is.
+    settle_s
+        Files that were written to within so many seconds are left to the next scan.
 
     Raises
     ------
     UsageError
-        When the folder does not exist or cannot be read.
+        When a folder does not exist or cannot be read, and the catalogue knows nothing of it.
     ModelError
         When the features of a model cannot be measured.
     CatalogueError
         When the catalogue cannot be written; what was written before is kept.
     """
-    root = music_root(folder)
-    known = catalogue.known_files(under=root)
-    failed_before = {failure.path: failure for failure in catalogue.failures(under=root)}
-    found = dict(find_sound_files(root))
-    catalogue.forget([path for path in (*known, *failed_before) if path not in found])
-    fresh = {path: stamp for path, stamp in found.items() if not _is_known(path, stamp, known, failed_before)}
-    wanted = frozenset(model.feature_id for model in models)
-    old = {
-        path: wanted - file.feature_ids
-        for path, file in known.items()
-        if path in found and path not in fresh and wanted - file.feature_ids
-    }
-    with analysts or InThisProcess(models, open_extractor) as open_analysts:
-        scan = _Scan(catalogue, models, open_analysts, report)
-        failed = scan.analyse(fresh)
-        _answer_anew(catalogue, models)
-        updated = scan.update(old, known)
+    roots = known_roots(folders, catalogue)
+    with scan_lock(catalogue.path, waiting=waiting):
+        look = look_at(roots, catalogue, settle_s=settle_s)
+        if look.changes != Changes():
+            catalogue.write_changes(look.changes)
+        wanted = frozenset(model.feature_id for model in models)
+        old = {path: wanted - file.feature_ids for path, file in look.standing.items() if wanted - file.feature_ids}
+        with analysts as open_analysts:
+            scan = _Scan(catalogue, models, open_analysts, report)
+            failed = scan.analyse(look.fresh)
+            _answer_anew(catalogue, models)
+            updated = scan.update(old, look.standing)
+        _identify(catalogue, look.standing)
     return ScanSummary(
-        analysed=len(fresh) - failed,
+        analysed=len(look.fresh) - failed,
         failed=failed,
-        unchanged=len(found) - len(fresh),
-        dropped=len({*known, *failed_before} - found.keys()),
+        unchanged=look.unchanged,
+        dropped=look.dropped,
         updated=updated,
+        recognised=len(look.changes.recognised),
+        absent=look.absent,
+        unsettled=look.unsettled,
     )
 
 
-def find_sound_files(root: Path) -> Iterator[tuple[Path, FileStamp]]:
-    """Yield the files below `root` whose names end like sound files, in the order of their names.
-
-    Links are followed, each folder once, so that a loop of links ends.
-    """
-    seen: set[tuple[int, int]] = set()
-    for folder, folder_names, file_names in os.walk(root, followlinks=True, onerror=_log_unreadable):
-        identity = _identity(Path(folder))
-        if identity is None or identity in seen:
-            folder_names.clear()
-            continue
-        seen.add(identity)
-        folder_names.sort()
-        for name in sorted(file_names):
-            path = Path(folder, name)
-            stamp = _stamp(path) if path.suffix.lower() in AUDIO_SUFFIXES else None
-            if stamp is not None:
-                yield path, stamp
-
-
-def music_root(folder: Path) -> Path:
-    """Return the absolute path that the catalogue knows a music folder by.
-
-    Raises
-    ------
-    UsageError
-        When the folder does not exist or cannot be read.
-    """
-    try:
-        root = folder.expanduser().absolute()
-    except RuntimeError as error:
-        raise UsageError(f"the music folder {folder} cannot be found: {error}") from error
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "does not exist"
-        raise UsageError(f"the music folder {root} {what}")
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise UsageError(f"the music folder {root} may not be read by this user")
-    return Path(os.path.normpath(root))
-
-
-def _log_unreadable(error: OSError) -> None:
-    _logger.warning("left out %s: %s", clean_text(os.fsdecode(error.filename or "")), error.strerror)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What makes a folder the same under all its names; None when it has gone meanwhile."""
-    try:
-        status = folder.stat()
-    except OSError as error:
-        _log_unreadable(error)
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _stamp(path: Path) -> FileStamp | None:
-    """The stamp of a file, or of a link that leads nowhere; None when it has gone meanwhile."""
-    try:
-        status = path.stat()
-    except OSError:
-        try:
-            status = path.lstat()
-        except OSError as error:
-            _log_unreadable(error)
-            return None
-    return FileStamp(status.st_size, status.st_mtime_ns)
-
-
-def _is_known(
-    path: Path, stamp: FileStamp, known: Mapping[Path, KnownFile], failed_before: Mapping[Path, Failure]
-) -> bool:
-    if path in known:
-        return known[path].stamp == stamp
-    failure = failed_before.get(path)
-    return failure is not None and failure.stamp == stamp and not failure.passing
+def _identify(catalogue: Catalogue, standing: Mapping[Path, KnownFile]) -> None:
+    """Note what is in files that an older version has catalogued."""
+    unknown = [(path, file.track) for path, file in standing.items() if file.content_id is None and file.track]
+    for start in range(0, len(unknown), _BATCH):
+        found: dict[int, str] = {}
+        for path, track in unknown[start : start + _BATCH]:
+            try:
+                found[track] = content_id(path)
+            except OSError as error:  # another time
+                _logger.info("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
+        catalogue.put_content_ids(found)
 
 
 class _Scan:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dnai.audio.features import FEATURE_DEFINITION, FEATURE_NAMES
 from dnai.genre.model import make_feature_id
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE tracks (
@@ -23,7 +23,11 @@ CREATE TABLE tracks (
     year INTEGER,
     tag_genre TEXT,
     duration_s REAL NOT NULL,
-    audio_type TEXT NOT NULL
+    audio_type TEXT NOT NULL,
+    album_artist TEXT NOT NULL DEFAULT '',
+    track_number INTEGER,
+    content_id TEXT,
+    absent INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE hearings (
     track INTEGER NOT NULL,
@@ -61,6 +65,14 @@ FROM tracks_1 AS old JOIN tracks ON tracks.path = old.path ORDER BY tracks.id;
 DROP TABLE tracks_1;
 """
 
+# Version 2 knew no contents, and forgot what was on a disk that was away.
+_FROM_VERSION_2 = """
+ALTER TABLE tracks ADD COLUMN album_artist TEXT NOT NULL DEFAULT '';
+ALTER TABLE tracks ADD COLUMN track_number INTEGER;
+ALTER TABLE tracks ADD COLUMN content_id TEXT;
+ALTER TABLE tracks ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;
+"""
+
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, within the transaction that is open."""
@@ -73,16 +85,19 @@ def copy_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.before-version-{SCHEMA_VERSION}")
 
 
-def move_up(connection: sqlite3.Connection, path: Path) -> None:
-    """Turn version 1 into this version, within the write transaction that is open; the old file is copied first.
+def move_up(connection: sqlite3.Connection, path: Path, *, version: int) -> None:
+    """Turn an older version into this one, within the write transaction that is open; the old file is copied first.
 
     Whoever calls it removes the copy when the transaction has been written. Raises sqlite3.Error and OSError.
     """
     copy_path(path).unlink(missing_ok=True)  # what an attempt that was cut off may have left
     with closing(sqlite3.connect(path)) as reading, closing(sqlite3.connect(copy_path(path))) as copy:
         reading.backup(copy)
-    feature_id = make_feature_id("librosa26", FEATURE_DEFINITION, FEATURE_NAMES)
-    _run(connection, _FROM_VERSION_1.format(tables=_TABLES, feature_id=feature_id))
+    if version == 1:
+        feature_id = make_feature_id("librosa26", FEATURE_DEFINITION, FEATURE_NAMES)
+        _run(connection, _FROM_VERSION_1.format(tables=_TABLES, feature_id=feature_id))
+    else:
+        _run(connection, _FROM_VERSION_2)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

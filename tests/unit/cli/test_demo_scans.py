@@ -8,7 +8,8 @@ from dnai.cli.demo_circle import catalogue_path, make_seat
 from dnai.cli.demo_scans import Estimate, ScanState, describe, is_catalogued, parse_state
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
-from dnai.library.scanner import find_sound_files, scan_folder
+from dnai.library.folders import find_sound_files
+from dnai.library.scanner import scan_folder
 from tests.models import SHIPPED, copy_model
 from tests.unit.library.conftest import add_song
 

@@ -262,7 +262,7 @@ def test_taste_of_an_empty_collection_is_the_models(dnai: Dnai) -> None:
     ("arguments", "code", "message"),
     [
         (["scan", "/nowhere/music"], 2, "dnai: the music folder /nowhere/music does not exist"),
-        (["scan"], 2, "Missing argument 'FOLDER'"),
+        (["scan"], 2, "Missing argument 'DIR...'"),
         (["tracks", "--genre", "techno"], 2, "'techno' is not one of 'blues'"),
         (["tracks", "--gerne", "jazz"], 2, "Did you mean '--genre'?"),
         (["tarcks"], 2, "there is no command 'tarcks'; did you mean 'tracks'?"),

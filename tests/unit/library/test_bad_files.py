@@ -14,7 +14,8 @@ import pytest
 from dnai.audio.features import extract_features
 from dnai.genre import extraction
 from dnai.library.catalogue import Catalogue
-from dnai.library.scanner import ScanSummary, find_sound_files
+from dnai.library.folders import find_sound_files
+from dnai.library.scanner import ScanSummary
 from dnai.text import clean_text
 from tests.sounds import FORMATS, music, noise, silence, write_sound
 from tests.unit.library.conftest import Scan, add_song
@@ -75,7 +76,7 @@ def test_a_link_that_leads_somewhere_again_is_tried_again(folder: Path, catalogu
     """As when a drive is plugged in."""
     (folder / "link.wav").symlink_to(folder.parent / "drive.wav")
     assert scan(folder).failed == 1
-    add_song(folder.parent, "drive.wav")
+    add_song(folder.parent, "drive.wav", seed=1)
     assert scan(folder) == ScanSummary(analysed=1, failed=0, unchanged=1, dropped=0)
     assert reasons(catalogue) == {}
 
@@ -178,7 +179,7 @@ with Catalogue(Path(sys.argv[2])) as catalogue:
 def test_a_file_that_may_not_be_read_is_recorded_and_tried_again(folder: Path, tmp_path: Path) -> None:
     """Both readers say so; when the rights are given, the next scan has the songs."""
     for name in ("locked.wav", "locked.m4a"):
-        add_song(folder, name).chmod(0)
+        add_song(folder, name, seed=1).chmod(0)
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o777)
@@ -193,4 +194,4 @@ def test_a_file_that_may_not_be_read_is_recorded_and_tried_again(folder: Path, t
     assert scan_as_nobody().splitlines()[1:] == refused
     for name in ("locked.wav", "locked.m4a"):
         (folder / name).chmod(0o644)
-    assert scan_as_nobody() == "ScanSummary(analysed=2, failed=0, unchanged=1, dropped=0, updated=0)\n"
+    assert scan_as_nobody().startswith("ScanSummary(analysed=2, failed=0, unchanged=1, dropped=0, updated=0,")

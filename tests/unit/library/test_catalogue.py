@@ -122,7 +122,7 @@ def test_a_newer_catalogue_is_refused_by_its_version_and_left_as_it_is(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 2"):
+    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 3"):
         Catalogue(path)
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (7,)

@@ -16,7 +16,8 @@ from dnai.genre.model import GenreModel
 from dnai.library import analysis
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import read_collection
-from dnai.library.scanner import ScanProgress, ScanSummary, music_root, scan_folder
+from dnai.library.folders import music_root
+from dnai.library.scanner import ScanProgress, ScanSummary, scan_folder
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
 from tests.models import copy_model
 from tests.unit.library.conftest import Scan, add_song
@@ -190,7 +191,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path, scan: Scan, name: str) -
 def test_what_was_scanned_stays_when_the_disk_is_full(tmp_path: Path, model: GenreModel, music_folder: Path) -> None:
     """SQLite's own limit stands for the disk: the scan ends with an error, and goes on when there is room."""
     for i in range(30):
-        add_song(music_folder, f"more {i:02d}.wav", seed=i)
+        add_song(music_folder, f"more {i:02d}.wav", seed=i + 10)
     path = tmp_path / "catalogue.sqlite3"
     with Catalogue(path) as catalogue:
         pages = catalogue._connection.execute("PRAGMA page_count").fetchone()[0]

@@ -20,7 +20,7 @@ from dnai.library.catalogue import Catalogue
 from dnai.library.collection import read_collection
 from dnai.library.scanner import ScanSummary, scan_folder
 from dnai.tracks import Genre, GenreOrigin
-from tests.unit.library.conftest import add_song
+from tests.unit.library.conftest import add_song, catalogued, heard
 
 VERSION_1 = """
 CREATE TABLE tracks (
@@ -91,11 +91,31 @@ def test_everything_is_kept(old: Path, model: GenreModel) -> None:
         np.testing.assert_array_equal(hearing.features, numbers(seed))
 
 
+def test_version_2_moves_up_too(tmp_path: Path) -> None:
+    """What it did not know is added, and nothing is lost; the copy is gone when it has worked."""
+    path = tmp_path / "catalogue.sqlite3"
+    with Catalogue(path) as catalogue:
+        catalogue.put_track(catalogued("/m/a.mp3", heard(seed=1), heard("other", seed=2)))
+        before = catalogue.tracks()
+    with closing(sqlite3.connect(path)) as connection:
+        for column in ("album_artist", "track_number", "content_id", "absent"):
+            connection.execute(f"ALTER TABLE tracks DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 2")
+    with Catalogue(path) as catalogue:
+        (old,), (new,) = before, catalogue.tracks()
+        (known,) = catalogue.known_files().values()
+    assert (new.file, len(new.hearings)) == (old.file, 2)
+    np.testing.assert_array_equal(new.hearings[1].features, old.hearings[1].features)
+    assert (known.content_id, known.is_absent) == (None, False)
+    assert user_version(path) == schema.SCHEMA_VERSION
+    assert not schema.copy_path(path).exists()
+
+
 def test_the_copy_is_gone_when_it_has_worked_and_the_file_is_of_this_version(old: Path) -> None:
     """And what an earlier attempt may have left is gone, too."""
     schema.copy_path(old).write_bytes(b"half a copy")
     Catalogue(old).close()
-    assert user_version(old) == schema.SCHEMA_VERSION == 2
+    assert user_version(old) == schema.SCHEMA_VERSION == 3
     assert [path.name for path in old.parent.iterdir()] == ["catalogue.sqlite3"]
     Catalogue(old).close()
 

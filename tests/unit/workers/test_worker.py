@@ -84,7 +84,7 @@ def test_a_scan_runs_beside_the_worker_and_again_when_it_is_time(tmp_path: Path,
     """A process of its own; a first scan, then one more after the interval."""
     add_song(tmp_path / "music", "a.wav")
     settings = Settings(data_dir=tmp_path / "data", rescan_s=1.0)
-    scans = worker._Scans(settings, tmp_path / "music")
+    scans = worker._Scans(settings, [tmp_path / "music"])
     scans.start()
     try:
         first = scans._process
@@ -106,7 +106,7 @@ def test_a_scan_runs_beside_the_worker_and_again_when_it_is_time(tmp_path: Path,
 
 def test_stopping_ends_a_scan_that_runs(tmp_path: Path) -> None:
     """It loses the file in hand at most, and leaves no process."""
-    scans = worker._Scans(Settings(data_dir=tmp_path / "data"), tmp_path)
+    scans = worker._Scans(Settings(data_dir=tmp_path / "data"), [tmp_path])
     scans.start()
     process = scans._process
     assert process is not None
@@ -116,7 +116,7 @@ def test_stopping_ends_a_scan_that_runs(tmp_path: Path) -> None:
 
 def test_waiting_for_a_scan_ends_when_the_worker_is_to_stop(tmp_path: Path) -> None:
     """SIGTERM ends a worker that is still in its first scan, too."""
-    scans = worker._Scans(Settings(data_dir=tmp_path / "data"), tmp_path)
+    scans = worker._Scans(Settings(data_dir=tmp_path / "data"), [tmp_path])
     stop = threading.Event()
     stop.set()
     scans.start()
