@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dnai.config import PROJECT_DIR
 from dnai.errors import UnusableAudioError
+from dnai.genre.extractor import Extractor, Measurement
 from dnai.genre.model import (
     LITERT_FILE,
     MANIFEST_FILE,
@@ -128,15 +129,42 @@ def known_of(track: Track, *heard: tuple[GenreModel, NDArray[np.floating]]) -> C
     return CataloguedTrack(file, tuple(hearings))
 
 
+class WholeSong(Extractor):
+    """An extractor for tests, which is given the whole song."""
+
+    def start(self) -> Measurement:
+        """Return what gathers the song."""
+        return _Gathering(self)
+
+    def measure(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the features of a song, shape ``(n,)``."""
+        raise NotImplementedError
+
+
 @dataclass
-class OtherExtractor:
+class _Gathering:
+    extractor: WholeSong
+    blocks: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, y: NDArray[np.float32]) -> None:
+        self.blocks.append(y)
+
+    def rewind(self) -> bool:
+        return False
+
+    def finish(self) -> NDArray[np.float64]:
+        return self.extractor.measure(np.concatenate(self.blocks))
+
+
+@dataclass
+class OtherExtractor(WholeSong):
     """Measures the features of `other_model`: numbers that follow from the first samples; counts its calls."""
 
     feature_id: str
     calls: int = 0
     fails_on_longer_than: int | None = None
 
-    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
+    def measure(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return 26 numbers, or refuse what is too long."""
         self.calls += 1
         if self.fails_on_longer_than is not None and len(y) > self.fails_on_longer_than:

@@ -14,9 +14,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from dnai.audio.decode import quiet_stderr
-from dnai.audio.mel import N_MELS, PATCH_DEFINITION, PATCH_FRAMES, spread_patches
+from dnai.audio.mel import N_MELS, PATCH_DEFINITION, PATCH_FRAMES, PatchCutter
+from dnai.audio.readers import quiet_stderr
 from dnai.errors import ModelError, UnusableAudioError
+from dnai.genre.extractor import Extractor
 from dnai.genre.model import file_sha256
 
 EMBEDDING_FILE = "embedding.tflite"
@@ -92,8 +93,8 @@ class EmbeddingNetwork:
         return embeddings, tags
 
 
-class MusicnnEmbedding:
-    """Measures the mean embedding over the patches of a song; an `Extractor`.
+class MusicnnEmbedding(Extractor):
+    """Measures the mean embedding over the patches of a song.
 
     Parameters
     ----------
@@ -112,17 +113,46 @@ class MusicnnEmbedding:
         self.feature_id = feature_id
         self._network = EmbeddingNetwork(path)
 
-    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the mean embedding, shape ``(200,)``, of mono samples at `dnai.audio.decode.SAMPLE_RATE`.
+    def start(self) -> SongEmbedding:
+        """Return what measures the mean embedding of one song."""
+        return SongEmbedding(self._network)
 
-        It takes as long for an hour as for a minute: at most `PATCHES` patches are heard.
+
+class SongEmbedding:
+    """The mean embedding of one song: `add` all of it, `rewind`, `add` all of it again, `finish`.
+
+    Where the patches lie is known only when the song has ended. The network takes as long for an hour as for
+    a minute: at most `PATCHES` patches are heard.
+    """
+
+    def __init__(self, network: EmbeddingNetwork) -> None:
+        self._network = network
+        self._samples = 0
+        self._cutter: PatchCutter | None = None
+
+    def add(self, y: NDArray[np.float32]) -> None:
+        """Count, and the second time hear, the next samples, shape ``(n,)``."""
+        if self._cutter is None:
+            self._samples += len(y)
+        else:
+            self._cutter.add(y)
+
+    def rewind(self) -> bool:
+        """Be told that the song is over; return True; raises `UnusableAudioError` when there was no sample."""
+        self._cutter = PatchCutter(self._samples, count=PATCHES)
+        return True
+
+    def finish(self) -> NDArray[np.float64]:
+        """Return the mean embedding, shape ``(200,)``.
 
         Raises
         ------
         UnusableAudioError
-            When there is no sample, or one that is not a finite number.
+            When the song has not been heard twice, or a sample is not a finite number.
         """
-        embeddings, _ = self._network.run(spread_patches(y, count=PATCHES))
+        if self._cutter is None:
+            raise UnusableAudioError("nothing can be measured: the song has not ended")
+        embeddings, _ = self._network.run(self._cutter.patches())
         mean: NDArray[np.float64] = embeddings.mean(axis=0, dtype=np.float64)
         if not np.isfinite(mean).all():
             raise UnusableAudioError("nothing can be measured: the embedding is not finite")

@@ -6,43 +6,23 @@ whether this program knows it, is decided here and nowhere else.
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
-
-from dnai.audio.features import FEATURE_DEFINITION, extract_features
+from dnai.audio.blockwise import BlockwiseFeatures
+from dnai.audio.features import FEATURE_DEFINITION
 from dnai.errors import ModelError
 from dnai.genre.embedding import EMBEDDING_FILE, MusicnnEmbedding, is_musicnn_definition, musicnn_definition
+from dnai.genre.extractor import Extractor as Extractor
 from dnai.genre.model import GenreModel
 
 
-class Extractor(Protocol):
-    """Measures the raw features of one space."""
-
-    @property
-    def feature_id(self) -> str:
-        """The id of the raw features, as `GenreModel.feature_id` has it."""
-
-    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the raw features, shape ``(d,)``, of mono samples at `dnai.audio.decode.SAMPLE_RATE`, shape ``(n,)``.
-
-        Raises
-        ------
-        UnusableAudioError
-            When nothing can be measured on them.
-        """
-
-
-class LibrosaMeans:
+class LibrosaMeans(Extractor):
     """The 26 means of ``librosa26``."""
 
     def __init__(self, feature_id: str) -> None:
         self.feature_id = feature_id
 
-    def extract(self, y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what `dnai.audio.features.extract_features` measures."""
-        return extract_features(y)
+    def start(self) -> BlockwiseFeatures:
+        """Return what measures the 26 features of `dnai.audio.features.FEATURE_NAMES`."""
+        return BlockwiseFeatures()
 
 
 def open_extractor(model: GenreModel) -> Extractor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dnai.audio.decode import SAMPLE_RATE, decode
 from dnai.audio.tags import read_tags
 from dnai.errors import AudioError, ModelError
-from dnai.genre.extraction import Extractor
+from dnai.genre.extractor import Extractor
 from dnai.genre.table import FeatureTable, Piece, make_table
 from dnai.tracks import AUDIO_SUFFIXES, Genre, parse_genre
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnai.audio.decode import Samples, decode
+from dnai.audio.decode import Sink, SoundSource
 from dnai.audio.tags import read_tags
 from dnai.errors import AudioError, UnusableAudioError
-from dnai.genre.extraction import Extractor
+from dnai.genre.extractor import Extractor, Measurement
 from dnai.genre.model import GenreModel
 from dnai.library.rows import CataloguedFile, CataloguedTrack, FileStamp, Hearing
 from dnai.text import clean_text
@@ -49,8 +51,9 @@ def analyse_file(path: Path, stamp: FileStamp, ears: Sequence[Ear]) -> Catalogue
     OSError
         When it cannot be opened or read.
     """
-    samples = decode_file(path, stamp)
-    hearings = [hear(samples.y, ear, path=path) for ear in ears]
+    check_file(path, stamp)
+    source = SoundSource(path)
+    hearings = hear(source, ears, path=path)
     if all(hearing.answer is None for hearing in hearings):
         raise UnusableAudioError("; ".join(dict.fromkeys(hearing.reason or "" for hearing in hearings)))
     tags = read_tags(path)
@@ -63,32 +66,92 @@ def analyse_file(path: Path, stamp: FileStamp, ears: Sequence[Ear]) -> Catalogue
         album=tags.album,
         year=tags.year,
         tag_genre=tags.genre,
-        duration_s=samples.duration_s,
+        duration_s=source.duration_s,
         audio_type=AUDIO_SUFFIXES[path.suffix.lower()],
     )
     return CataloguedTrack(file, tuple(hearings))
 
 
-def decode_file(path: Path, stamp: FileStamp) -> Samples:
-    """Return the samples of a regular file that is not empty; raises as `dnai.audio.decode.decode`."""
+def check_file(path: Path, stamp: FileStamp) -> None:
+    """Raise `AudioError` for what is no regular file or empty, before it is opened; and `OSError`."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise AudioError("not a file, but a pipe, a socket or a device")
     if not stamp.size_bytes:
         raise AudioError("empty: 0 bytes")
-    return decode(path)
 
 
-def hear(y: NDArray[np.float32], ear: Ear, *, path: Path) -> Hearing:
-    """Return what a model hears in samples, shape ``(n,)``, or why it hears nothing; `path` is for the log."""
-    try:
-        features = ear.extractor.extract(y)
-        (answer,) = ear.model.classify(features[np.newaxis])
-    except UnusableAudioError as error:
-        return unheard(ear.model, reason=str(error))
-    except Exception as error:  # what one model cannot do must not cost the others their file
-        _logger.exception("%s failed on %s", ear.model.name, clean_text(str(path)))
-        return unheard(ear.model, reason=describe_unforeseen(error))
-    return Hearing(ear.model.feature_id, ear.model.space_id, ear.model.model_id, features, answer)
+def hear(source: SoundSource, ears: Sequence[Ear], *, path: Path) -> tuple[Hearing, ...]:
+    """Return what each model hears in a sound, or why it hears nothing; `path` is for the log.
+
+    All hear the sound while it is decoded, block by block, and those that ask for it once more.
+
+    Raises
+    ------
+    AudioError, OSError
+        As `SoundSource.play`: what concerns the file, and so every model.
+    """
+    listeners: list[_Listener] = []
+
+    def start() -> Sink:
+        listeners[:] = [_Listener(ear, path) for ear in ears]
+        return partial(_add_to, listeners)
+
+    source.play(start)
+    again = [listener for listener in listeners if listener.rewind()]
+    if again:
+        source.play(lambda: partial(_add_to, again))
+    return tuple(listener.hearing() for listener in listeners)
+
+
+class _Listener:
+    """One ear on one file; whatever goes wrong with it becomes the reason why it hears nothing."""
+
+    def __init__(self, ear: Ear, path: Path) -> None:
+        self._ear = ear
+        self._path = path
+        self._reason: str | None = None
+        self._measurement: Measurement | None = None
+        with self._reasoned():
+            self._measurement = ear.extractor.start()
+
+    def add(self, y: NDArray[np.float32]) -> None:
+        if self._measurement is not None:
+            with self._reasoned():
+                self._measurement.add(y)
+
+    def rewind(self) -> bool:
+        if self._measurement is not None:
+            with self._reasoned():
+                return self._measurement.rewind()
+        return False
+
+    def hearing(self) -> Hearing:
+        model = self._ear.model
+        if self._measurement is not None:
+            with self._reasoned():
+                features = self._measurement.finish()
+                (answer,) = model.classify(features[np.newaxis])
+                return Hearing(model.feature_id, model.space_id, model.model_id, features, answer)
+        return unheard(model, reason=self._reason or "")
+
+    @contextmanager
+    def _reasoned(self) -> Iterator[None]:
+        try:
+            yield
+        except UnusableAudioError as error:
+            self._give_up(str(error))
+        except Exception as error:  # what one model cannot do must not cost the others their file
+            _logger.exception("%s failed on %s", self._ear.model.name, clean_text(str(self._path)))
+            self._give_up(describe_unforeseen(error))
+
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
+        self._measurement = None
+
+
+def _add_to(listeners: Sequence[_Listener], y: NDArray[np.float32]) -> None:
+    for listener in listeners:
+        listener.add(y)
 
 
 def unheard(model: GenreModel, *, reason: str) -> Hearing:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dnai.audio.features import extract_features
+from dnai.audio.blockwise import BlockwiseFeatures
 from dnai.genre import extraction
 from dnai.library.catalogue import Catalogue
 from dnai.library.folders import find_sound_files
@@ -144,11 +144,11 @@ def test_an_error_that_nobody_thought_of_costs_one_file(
     """It is recorded, and logged with its trace."""
     add_song(folder, "loud.wav", seed=1)
 
-    def fails_once(y: np.ndarray) -> np.ndarray:
-        monkeypatch.setattr(extraction, "extract_features", extract_features)
+    def fails_once() -> BlockwiseFeatures:
+        monkeypatch.setattr(extraction, "BlockwiseFeatures", BlockwiseFeatures)
         raise ZeroDivisionError("unthought of\x1b[2J")
 
-    monkeypatch.setattr(extraction, "extract_features", fails_once)
+    monkeypatch.setattr(extraction, "BlockwiseFeatures", fails_once)
     assert scan(folder) == ScanSummary(analysed=1, failed=1, unchanged=0, dropped=0)
     assert reasons(catalogue) == {"good.wav": "the analysis failed: ZeroDivisionError: unthought of[2J"}
 

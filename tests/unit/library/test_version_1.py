@@ -180,7 +180,7 @@ def test_a_scan_after_it_decodes_nothing_and_lets_the_present_classifier_answer(
     tmp_path: Path, model: GenreModel, scan_version_1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The features of version 1 are those of librosa26 still."""
-    monkeypatch.setattr(analysis, "decode", None)
+    monkeypatch.setattr(analysis, "SoundSource", None)
     with Catalogue(scan_version_1) as catalogue:
         summary = scan_folder(
             tmp_path / "music", catalogue, [model], report=lambda _progress: None, open_extractor=None
