@@ -191,7 +191,7 @@ class Settings(BaseSettings):
         default=None, description="the address others reach the worker at, where it differs from listen"
     )
     rescan_s: float = Field(
-        default=300.0, ge=1.0, description="how often the worker looks for new and changed files, seconds"
+        default=300.0, ge=1.0, description="how often all folders are looked through while they are watched, seconds"
     )
     scan_processes: int = Field(
         default=0, ge=0, le=1024, description="how many files are analysed at once; 0: one for each processor core"

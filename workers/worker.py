@@ -13,12 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from dnai.broker.consumer import OfferConsumer
 from dnai.command_line import run_command, settings_options
@@ -151,35 +152,56 @@ class Worker:
 
 
 class _Scans:
-    """Scans in a process of their own, so that analysis never delays an answer."""
+    """Scans in a process of their own, which notices changes, so that analysis never delays an answer."""
 
     def __init__(self, settings: Settings, folders: Sequence[Path]) -> None:
         self._command = [sys.executable, "-m", "dnai.cli", "scan", *map(str, folders)]
         self._command += ["--data-dir", str(settings.data_dir), "--models", ",".join(settings.models)]
-        self._command += ["--scan-processes", str(settings.scan_processes)]
+        self._command += ["--scan-processes", str(settings.scan_processes), "--rescan-s", str(settings.rescan_s)]
+        self._command += ["--watch", "--json"]
         self._interval_s = settings.rescan_s
         self._process: subprocess.Popen[bytes] | None = None
         self._next_at = 0.0
+        self._first_is_done = threading.Event()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        threading.Thread(target=self._listen, args=(self._process,), name="scan events", daemon=True).start()
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Log what a scan says until it has ended."""
+        if process.stdout is None:
+            return
+        with process.stdout:
+            for line in process.stdout:
+                self._note(msgspec.json.decode(line))
+
+    def _note(self, event: Mapping[str, object]) -> None:
+        match event["event"]:
+            case "skipped":
+                _logger.debug("skipped %s: %s", event["path"], event["reason"])
+            case "waiting":
+                _logger.info("%s", event["text"])
+            case "finished":
+                self._first_is_done.set()
+                _logger.info("scanned: %s new or changed, %s unchanged", event["analysed"], event["unchanged"])
 
     def step(self) -> None:
-        """Note the end of a scan, and start the next when it is time."""
+        """Note that the scans have ended, which they should not, and start them again when it is time."""
         if self._process is not None:
             if self._process.poll() is None:
                 return
-            if self._process.returncode:
-                _logger.warning("the scan ended with exit code %d; its own lines say why", self._process.returncode)
+            _logger.warning("the scan ended with exit code %d; its own lines say why", self._process.returncode)
             self._process = None
             self._next_at = time.monotonic() + self._interval_s
         if time.monotonic() >= self._next_at:
             self.start()
 
     def wait(self, stop: threading.Event) -> None:
-        """Return when the running scan has ended, or when it is time to stop."""
+        """Return when the first scan has ended, or when it is time to stop."""
         while self._process is not None and self._process.poll() is None and not stop.wait(_POLL_S / 5):
-            pass
+            if self._first_is_done.is_set():
+                return
 
     def stop(self) -> None:
         """End a running scan: it loses the file in hand at most."""

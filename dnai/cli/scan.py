@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import select
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -11,13 +13,17 @@ import click
 from dnai.cli.scan_progress import Display, open_display
 from dnai.command_line import settings_options
 from dnai.config import Settings
+from dnai.errors import UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
 from dnai.library.folders import absolute_root
+from dnai.library.look import known_roots
 from dnai.library.models import load_models
 from dnai.library.pool import Pool
+from dnai.library.rows import Failure
 from dnai.library.scan_lock import Holder
-from dnai.library.scanner import scan_folders
+from dnai.library.scanner import ScanSummary, scan_folders
+from dnai.library.watching import QUIET_S, Watch
 from dnai.text import clean_text
 
 _PREPARING = "preparing the analysis, the first time half a minute"
@@ -26,8 +32,9 @@ _PREPARING = "preparing the analysis, the first time half a minute"
 @click.command()
 @click.argument("folders", metavar="DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as events, one JSON object a line.")
-@settings_options("models", "scan_processes")
-def scan_command(settings: Settings, folders: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--watch", is_flag=True, help="Go on: notice new, changed, moved and deleted files until stopped.")
+@settings_options("models", "scan_processes", "rescan_s")
+def scan_command(settings: Settings, folders: tuple[Path, ...], as_json: bool, watch: bool) -> None:
     """Analyse the music in one or more folders into your catalogue.
 
     Only new and changed files are analysed, and then tracks that one of the models has not heard
@@ -36,12 +43,60 @@ def scan_command(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
     """
     models = load_models(settings.model_dirs)
     with Catalogue(settings.catalogue_path) as catalogue, open_display(as_json=as_json) as display:
-        _scan(settings, folders, catalogue, models, display)
+        if watch:
+            _follow(
+                settings, folders, catalogue, models, display, is_over=_reader_is_gone if as_json else lambda: False
+            )
+        else:
+            summary = _scan(settings, folders, catalogue, models, display, told=set())
+            display.finish(summary, place=str(settings.catalogue_path))
+
+
+def _follow(
+    settings: Settings,
+    folders: Sequence[Path],
+    catalogue: Catalogue,
+    models: Sequence[GenreModel],
+    display: Display,
+    *,
+    is_over: Callable[[], bool],
+) -> None:
+    """Scan, and scan again whenever something has changed; a folder that is gone meanwhile may come back."""
+    with Watch(known_roots(folders, catalogue)) as changes:
+        shown: ScanSummary | None = None
+        told: set[Failure] = set()
+        while not is_over():
+            try:
+                summary = _scan(settings, folders, catalogue, models, display, told=told, settle_s=QUIET_S)
+            except UsageError as error:
+                if shown is None:
+                    raise
+                display.say(str(error))
+                summary = shown
+            if shown is None or summary != ScanSummary(0, 0, shown.unchanged, 0, absent=shown.absent):
+                display.finish(summary, place=str(settings.catalogue_path))
+            shown = summary
+            changes.wait(QUIET_S if summary.unsettled else settings.rescan_s, is_over=is_over)
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads our events any more, as when a worker was killed."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
 
 
 def _scan(
-    settings: Settings, folders: Sequence[Path], catalogue: Catalogue, models: tuple[GenreModel, ...], display: Display
-) -> None:
+    settings: Settings,
+    folders: Sequence[Path],
+    catalogue: Catalogue,
+    models: Sequence[GenreModel],
+    display: Display,
+    *,
+    told: set[Failure],
+    settle_s: float = 0.0,
+) -> ScanSummary:
+    """Scan once; `told` are the files that were named as skipped before, and are not named again."""
     pool = Pool(
         [model.folder for model in models],
         processes=settings.scan_processes or _cores(),
@@ -54,10 +109,13 @@ def _scan(
         analysts=pool,
         report=display.show,
         waiting=lambda holder: display.say(_describe_holder(holder)),
+        settle_s=settle_s,
     )
     for failure in catalogue.failures(under=[absolute_root(folder) for folder in folders]):
-        display.skip(clean_text(str(failure.path), max_chars=1000), failure.reason)
-    display.finish(summary, place=str(settings.catalogue_path))
+        if failure not in told:
+            display.skip(clean_text(str(failure.path), max_chars=1000), failure.reason)
+            told.add(failure)
+    return summary
 
 
 def _describe_holder(holder: Holder | None) -> str:

@@ -38,14 +38,14 @@ class Limits:
     """What one file may cost.
 
     The default time is many times what the slowest machines need: an hour of music takes a minute or two
-    on a small board, and a file of any size breaks off after an hour of it. The memory, which comes on top
-    of what a child takes before its first file, is many times what streaming needs.
+    on a small board, and a file that says it is endless has an hour. The memory, which comes on top of what
+    a child takes before its first file, is many times what streaming needs.
     """
 
     base_s: float = 300.0
-    bytes_per_s: float = 200_000.0
-    most_s: float = 900.0
-    memory_bytes: int = 4 << 30
+    bytes_per_s: float = 500_000.0
+    most_s: float = 3600.0
+    memory_bytes: int = 2 << 30
 
     def seconds(self, size_bytes: int) -> float:
         """Return how long a file of this size may take."""

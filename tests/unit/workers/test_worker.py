@@ -12,6 +12,7 @@ import pytest
 
 from dnai.config import Address, Settings
 from dnai.errors import ConfigurationError
+from dnai.library.catalogue import Catalogue
 from tests.conftest import Eventually
 from tests.unit.library.conftest import add_song
 from workers import worker
@@ -80,28 +81,41 @@ def test_an_id_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
         load_provider_id(tmp_path / "file" / "provider_id")
 
 
-def test_a_scan_runs_beside_the_worker_and_again_when_it_is_time(tmp_path: Path, eventually: Eventually) -> None:
-    """A process of its own; a first scan, then one more after the interval."""
+def test_a_scan_runs_beside_the_worker_and_notices_what_changes(tmp_path: Path, eventually: Eventually) -> None:
+    """A process of its own: the first scan is waited for, and a new song is found by itself."""
     add_song(tmp_path / "music", "a.wav")
-    settings = Settings(data_dir=tmp_path / "data", rescan_s=1.0)
+    settings = Settings(data_dir=tmp_path / "data", models=("librosa26",))
     scans = worker._Scans(settings, [tmp_path / "music"])
     scans.start()
     try:
-        first = scans._process
-        assert first is not None
         scans.wait(threading.Event())
-        assert first.returncode == 0
-        assert settings.catalogue_path.is_file()
+        assert scans._process is not None
+        assert scans._process.poll() is None
+        with Catalogue(settings.catalogue_path) as catalogue:
+            assert len(catalogue.tracks()) == 1
+            add_song(tmp_path / "music", "b.wav", seed=1)
+            eventually(lambda: len(catalogue.tracks()) == 2, "the new song", timeout_s=60)
+    finally:
+        scans.stop()
+    assert scans._process.poll() is not None
 
-        def next_one() -> bool:
-            scans.step()
-            return scans._process not in {None, first}
 
+def test_a_scan_that_has_ended_is_started_again_when_it_is_time(tmp_path: Path, eventually: Eventually) -> None:
+    """Whatever ended it."""
+    scans = worker._Scans(Settings(data_dir=tmp_path / "data", rescan_s=1.0), [tmp_path])
+    scans.start()
+    first = scans._process
+    assert first is not None
+    first.kill()
+
+    def next_one() -> bool:
+        scans.step()
+        return scans._process not in {None, first}
+
+    try:
         eventually(next_one, "the next scan", timeout_s=30)
     finally:
         scans.stop()
-    assert scans._process is not None
-    assert scans._process.poll() is not None
 
 
 def test_stopping_ends_a_scan_that_runs(tmp_path: Path) -> None:
