@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.audio.decode import SAMPLE_RATE
-from dnai.audio.features import FEATURE_NAMES, N_MFCC
+from dnai.audio.definition import FEATURE_NAMES, N_MFCC
 from dnai.audio.filter_banks import N_CHROMA, chroma_bank, hann_window, mel_bank
-from dnai.audio.frames import BLOCK_FRAMES, HOPS, N_FFT, FrameBlock, Framer
+from dnai.audio.frames import BLOCK_FRAMES, HOP_LENGTH, HOPS, N_FFT, FrameBlock, Framer
 from dnai.audio.tuning import TuningEstimate
 from dnai.errors import UnusableAudioError
 
-HELD_FRAMES: Final = 5 * 60 * SAMPLE_RATE // 512
+HELD_FRAMES: Final = 5 * 60 * SAMPLE_RATE // HOP_LENGTH
 """Spectra of so many frames are held, 60 MB: five minutes. Longer songs need a second pass."""
 
 N_MELS: Final = 128
@@ -86,7 +86,7 @@ class BlockwiseFeatures:
         return is_wanted
 
     def finish(self) -> NDArray[np.float64]:
-        """Return the features, shape ``(26,)``, in the order of `dnai.audio.features.FEATURE_NAMES`.
+        """Return the features, shape ``(26,)``, in the order of `dnai.audio.definition.FEATURE_NAMES`.
 
         Raises
         ------

@@ -7,7 +7,7 @@ whether this program knows it, is decided here and nowhere else.
 from __future__ import annotations
 
 from dnai.audio.blockwise import BlockwiseFeatures
-from dnai.audio.features import FEATURE_DEFINITION
+from dnai.audio.definition import FEATURE_DEFINITION
 from dnai.errors import ModelError
 from dnai.genre.embedding import EMBEDDING_FILE, MusicnnEmbedding, is_musicnn_definition, musicnn_definition
 from dnai.genre.extractor import Extractor as Extractor
@@ -21,7 +21,7 @@ class LibrosaMeans(Extractor):
         self.feature_id = feature_id
 
     def start(self) -> BlockwiseFeatures:
-        """Return what measures the 26 features of `dnai.audio.features.FEATURE_NAMES`."""
+        """Return what measures the 26 features of `dnai.audio.definition.FEATURE_NAMES`."""
         return BlockwiseFeatures()
 
 
