@@ -26,7 +26,7 @@ from dnai.library.scanner import ScanSummary, scan_folders
 from dnai.library.watching import QUIET_S, Watch
 from dnai.text import clean_text
 
-_PREPARING = "preparing the analysis, the first time half a minute"
+_PREPARING = "preparing the analysis"
 
 
 @click.command()

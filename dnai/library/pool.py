@@ -27,7 +27,7 @@ from dnai.library.jobs import Job, Outcome, Started, Trouble
 
 _context = get_context("spawn")
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_START_LIMIT_S = 600.0  # the first start of an installation compiles, one child after the other
+_START_LIMIT_S = 600.0  # a slow disk, a large model, a busy machine
 _LOOK_S = 0.5
 _END_S = 5.0
 _SENT_FROM_OUTSIDE = frozenset({signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP})
