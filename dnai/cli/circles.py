@@ -11,10 +11,17 @@ from dnai.genre.record import CircleRow
 from dnai.genre.table import FeatureTable
 from dnai.recommend.circles import CirclePlan, World
 from dnai.recommend.preparations import LENGTH_ONE, STANDARDISED
-from dnai.recommend.rankings import BY_SHARE_GUARDED, HANDFULS_LAST, MISSION, RANKINGS, TEN_NEAREST_FILLED
+from dnai.recommend.rankings import (
+    BY_SHARE_GUARDED,
+    HANDFULS_LAST,
+    MISSION,
+    RANKINGS,
+    SHARE_ALONE,
+    TEN_NEAREST_FILLED,
+)
 from dnai.recommend.simulation import BEST_POSSIBLE, CHANCE, RankingResult, simulate
 
-_SHOWN = (MISSION, HANDFULS_LAST, TEN_NEAREST_FILLED, BY_SHARE_GUARDED, CHANCE, BEST_POSSIBLE)
+_SHOWN = (MISSION, HANDFULS_LAST, TEN_NEAREST_FILLED, BY_SHARE_GUARDED, SHARE_ALONE, CHANCE, BEST_POSSIBLE)
 _SHOWN_OTHERWISE_PREPARED = (MISSION, BY_SHARE_GUARDED)
 
 

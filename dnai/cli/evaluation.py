@@ -23,6 +23,7 @@ from dnai.genre.model import GenreModel
 from dnai.genre.record import CircleRow, read_record
 from dnai.genre.table import LABELS, FeatureTable
 
+_FEW_ARTISTS = 20
 _HELD_OUT = "held_out"
 _CROSS_VALIDATION = "cross_validation"
 _METHODS = {
@@ -36,13 +37,14 @@ _METHODS = {
 class Report:
     """What ``dnai evaluate --json`` prints.
 
-    `heard` pieces were left out because the model has learned from them; `leak` is the figure of a random
+    `heard_left_out` pieces were left out because the model has learned from them; `leak` is the figure of a random
     split over pieces, which is not one of recognising genres.
     """
 
     model_id: str
     method: str
     heard_left_out: int
+    unknown_artists: int
     figures: Evaluation
     leak: Evaluation | None
     circles: tuple[CircleRow, ...]
@@ -74,7 +76,7 @@ def evaluate_command(
     TensorFlow.
     """
     genre_model = GenreModel(find_model_dir(model or music.space))
-    table = music.read()
+    table = music.of_model(genre_model).read()
     report = _measure(genre_model, table, again=again, show_leak=show_leak, circle=circle)
     if as_json:
         click.echo(msgspec.json.encode(report))
@@ -97,6 +99,7 @@ def _measure(model: GenreModel, table: FeatureTable, *, again: bool, show_leak: 
         model_id=model.model_id,
         method=method,
         heard_left_out=len(table) - len(asked),
+        unknown_artists=asked.unknown_artists,
         figures=evaluate(probabilities, asked),
         leak=leak,
         circles=simulate_circles(asked, probabilities, length_one=model.length_one) if circle else (),
@@ -126,6 +129,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.heard_left_out:
         yield f"left out: {report.heard_left_out} pieces of tracks or artists that the model has learned from"
     figures = report.figures
+    if figures.tracks.groups < _FEW_ARTISTS:
+        yield f"only {figures.tracks.groups} artists (or tracks without one) are left: these figures say little"
     yield ""
     yield from _score_lines("tracks", figures.tracks)
     yield ""
@@ -151,7 +156,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _score_lines(what: str, scores: Scores) -> Iterator[str]:
-    yield f"{scores.count} {what}: {percent(scores.accuracy)} right; chance is 10 %"
+    yield f"{scores.count} {what} of {scores.groups} artists: {percent(scores.accuracy)} right"
+    yield f"  always answering the most frequent genre would be right for {scores.most_frequent:.1%}"
     yield f"  macro F1 {scores.macro_f1:.3f}, log loss {scores.log_loss:.3f}"
     yield (
         f"  calibration error {scores.calibration_error}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,9 @@ from tqdm import tqdm
 from dnai.config import PROJECT_DIR
 from dnai.errors import UsageError
 from dnai.genre.embedding import EMBEDDING_FILE
-from dnai.genre.sounds import MIN_PIECE_S, read_sounds
+from dnai.genre.extraction import Extractor, open_extractor
+from dnai.genre.model import GenreModel
+from dnai.genre.sounds import MAX_PIECE_S, MIN_PIECE_S, read_sounds
 from dnai.genre.space import LIBROSA26, SPACE_NAMES, open_space
 from dnai.genre.table import FeatureTable, find_space, read_table
 
@@ -29,6 +31,8 @@ class LabelledMusic:
     audio: Path | None
     space: str
     piece_s: float
+    space_is_chosen: bool = False
+    extractor: Extractor | None = None
 
     def read(self) -> FeatureTable:
         """Return the table, or measure the sounds, with progress on stderr; raises `ModelError`."""
@@ -41,16 +45,36 @@ class LabelledMusic:
             )
         return table
 
+    @property
+    def origin(self) -> Path:
+        """The table's file, or the folder of the sounds; raises `UsageError` where there is neither or both."""
+        if self.table is not None and self.audio is None:
+            return self.table
+        if self.audio is not None and self.table is None:
+            return self.audio
+        raise UsageError("give either --table CSV or --audio DIR")
+
+    def of_model(self, model: GenreModel) -> LabelledMusic:
+        """Return the same music, looked at in the space of `model`, whose own network measures sounds.
+
+        Raises
+        ------
+        UsageError
+            When a table of another space was named by ``--space``.
+        """
+        if self.space_is_chosen and model.name != self.space:
+            raise UsageError(f"--space {self.space} is not the space of the model {model.name}")
+        return replace(self, space=model.name, extractor=open_extractor(model) if self.audio else None)
+
     def network_folder(self, folder: Path) -> Path:
         """Return where the network lies that measures the features: `folder`, else the project's own model."""
         return folder if (folder / EMBEDDING_FILE).is_file() else PROJECT_DIR / "models" / self.space
 
     def _read_sounds(self) -> FeatureTable:
-        folder = self.audio or Path()
-        extractor = open_space(self.space, PROJECT_DIR / "models" / self.space)
+        extractor = self.extractor or open_space(self.space, PROJECT_DIR / "models" / self.space)
         with tqdm(total=0, bar_format="{desc}", leave=False) as line:
             sounds = read_sounds(
-                folder, extractor, space=self.space, piece_s=self.piece_s, report=line.set_description_str
+                self.origin, extractor, space=self.space, piece_s=self.piece_s, report=line.set_description_str
             )
         for one in sounds.left_out:
             click.echo(f"left out {one.path}: {one.reason}", err=True)
@@ -64,10 +88,10 @@ def labelled_music_options(command: _Command) -> _Command:
     def with_music(*args: Any, **options: Any) -> Any:  # noqa: ANN401  # whatever the command takes and gives
         table, audio = options.pop("table"), options.pop("audio")
         space, piece_s = options.pop("space"), options.pop("piece_s")
-        if (table is None) == (audio is None):
-            raise UsageError("give either --table CSV or --audio DIR")
-        chosen = space or (find_space(table) if table else LIBROSA26)
-        return command(*args, music=LabelledMusic(table, audio, chosen, piece_s), **options)
+        chosen = space or (find_space(table) if table and audio is None else LIBROSA26)
+        music = LabelledMusic(table, audio, chosen, piece_s, space_is_chosen=space is not None)
+        _ = music.origin  # one of the two, before anything else is done
+        return command(*args, music=music, **options)
 
     decorated: Any = with_music
     for option in reversed(_OPTIONS):
@@ -85,7 +109,7 @@ _OPTIONS = (
     ),
     click.option(
         "--piece-s",
-        type=click.FloatRange(min=MIN_PIECE_S),
+        type=click.FloatRange(min=MIN_PIECE_S, max=MAX_PIECE_S),
         default=10.0,
         show_default=True,
         help="With --audio: the length of the pieces that a track is cut into, seconds.",

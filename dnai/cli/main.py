@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -78,4 +79,5 @@ def dnai_command() -> None:
 
 def main() -> None:
     """Run the `dnai` command on the program's arguments."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's errors alone, before it is imported
     run_command(dnai_command, name="dnai")

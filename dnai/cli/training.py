@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -19,7 +23,7 @@ from dnai.genre.network import to_litert
 from dnai.genre.plan import PLANS, TrainingPlan
 from dnai.genre.record import CircleRow, Learned, TrainingRecord, fingerprints
 from dnai.genre.space import SpaceDefinition, define_space
-from dnai.genre.table import FeatureTable
+from dnai.genre.table import FeatureTable, check_genres
 from dnai.genre.training import CrossValidation, cross_validate, train_network
 
 
@@ -37,11 +41,13 @@ def train_command(settings: Settings, music: LabelledMusic, out: Path | None, ep
     Every figure comes from artists that the network had not heard. Then the network that is written learns from
     everything, except tracks marked "test" in the table's column "split".
     """
+    signal.signal(signal.SIGTERM, _end)
     folder = out or PROJECT_DIR / "models" / music.space
     space = define_space(music.space, music.network_folder(folder))
     check_place(folder, files=space.files)
     table = music.read()
     table = table.rows(table.split != "test")
+    check_genres(table, origin=music.origin)
     plan = replace(PLANS[music.space], seed=seed)
     record, cross_validation = _measure(table, replace(plan, epochs=epochs or plan.epochs), space)
     _say(f"learning from all {len(table)} pieces, {record.plan.epochs} passes")
@@ -49,7 +55,10 @@ def train_command(settings: Settings, music: LabelledMusic, out: Path | None, ep
     learned = LearnedModel(to_litert(trained.network), trained.network.save, mean=trained.mean, scale=trained.scale)
     write_model(folder, learned, space=space, table=table, record=record)
     figures = record.figures
-    click.echo(f"tracks of artists not heard: {percent(figures.tracks.accuracy)} right; chance is 10 %")
+    click.echo(
+        f"tracks of artists not heard: {percent(figures.tracks.accuracy)} right; "
+        f"always answering the most frequent genre: {figures.tracks.most_frequent:.1%}"
+    )
     click.echo(f"calibration error, pieces: {figures.pieces.calibration_error}")
     click.echo(f"{folder}: {record.plan.epochs} passes over the data")
 
@@ -84,6 +93,11 @@ def _simulated(table: FeatureTable, honest: CrossValidation, space: SpaceDefinit
     except UsageError as error:
         _say(f"no circles are simulated: {error}")
         return ()
+
+
+def _end(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does, so that what is half-written is cleared away."""
+    sys.exit(128 + signal_number)
 
 
 def _say(text: str) -> None:

@@ -1,9 +1,9 @@
 """How good a classifier's answers are, on pieces and on whole tracks, and how sure these figures are.
 
 Every interval comes from a bootstrap over artists (Efron 1979): whole artists are drawn with replacement,
-since the pieces of a track, and the tracks of an artist, are right or wrong together. It is the basic
-interval, mirrored at the value: a calibration error grows by the drawing alone, and the middle 95 % of
-the drawn ones would not even hold the measured one.
+since the pieces of a track, and the tracks of an artist, are right or wrong together. It is the middle
+95 % of what is drawn, moved by the difference between the measured value and the mean of the drawn
+ones: a calibration error grows by the drawing itself, whatever the model.
 """
 
 from __future__ import annotations
@@ -57,10 +57,12 @@ class RejectPoint:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the answers about `count` pieces or tracks are worth.
+    """What the answers about `count` pieces or tracks of `groups` artists are worth.
 
     Attributes
     ----------
+    most_frequent
+        The share that would be right if the answer were always the most frequent genre.
     accuracy
         The share that is right.
     macro_f1, f1
@@ -77,6 +79,8 @@ class Scores:
     """
 
     count: int
+    groups: int
+    most_frequent: float
     accuracy: Figure
     macro_f1: float
     f1: dict[Genre, float]
@@ -147,6 +151,8 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.int64], groups
     f1 = f1_score(labels, told, labels=present, average=None, zero_division=0.0)
     return Scores(
         count=len(labels),
+        groups=len(np.unique(groups)),
+        most_frequent=float(np.bincount(labels).max() / len(labels)),
         accuracy=_figure(lambda rows: float(right[rows].mean()), groups),
         macro_f1=float(f1.mean()),
         f1={LABELS[label]: float(value) for label, value in zip(present, f1, strict=True)},
@@ -169,14 +175,14 @@ def _figure(measure: Callable[[NDArray[np.intp]], float], groups: NDArray[np.str
     """The measure of all rows, and its bootstrap interval over groups."""
     rng = np.random.default_rng(_SEED)
     names, of_row = np.unique(groups, return_inverse=True)
-    members = [np.flatnonzero(of_row == group) for group in range(len(names))]
+    members = np.split(np.argsort(of_row, kind="stable"), np.cumsum(np.bincount(of_row))[:-1])
     drawn = [
         measure(np.concatenate([members[group] for group in rng.integers(len(names), size=len(names))]))
         for _ in range(RESAMPLES)
     ]
-    low, high = np.percentile(drawn, (2.5, 97.5))
     value = measure(np.arange(len(groups)))
-    return Figure(value, *(float(np.clip(2 * value - end, 0, 1)) for end in (high, low)))
+    low, high = np.percentile(drawn, (2.5, 97.5)) + value - np.mean(drawn)
+    return Figure(value, float(max(low, 0.0)), float(min(high, 1.0)))
 
 
 def calibration_bins(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[CalibrationBin, ...]:

@@ -60,9 +60,10 @@ def check_place(folder: Path, *, files: Sequence[Path] = ()) -> None:
     """
     own = _OWN_FILES | {path.name for path in files}
     try:
-        others = sorted({path.name for path in folder.iterdir()} - own) if folder.exists() else []
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except OSError as error:
         raise ModelError(f"the model cannot be written to {folder}: {error}") from error
+    others = sorted(names - own if names & {MANIFEST_FILE, *(path.name for path in files)} else names)
     if others:
         raise ModelError(f"{folder} holds {others[0]!r}, which is no part of a model: choose a folder of its own")
 

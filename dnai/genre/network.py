@@ -8,7 +8,7 @@ axis for the members, so that one step serves all of them.
 from __future__ import annotations
 
 import contextlib
-import sys
+import io
 from dataclasses import replace
 
 import keras
@@ -148,6 +148,6 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
 
 def to_litert(network: keras.Model) -> bytes:
     """Return the network as LiteRT runs it."""
-    with contextlib.redirect_stdout(sys.stderr):  # Keras tells there what it has exported
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras tells there what it has exported
         converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
     return converted

@@ -23,7 +23,11 @@ from dnai.genre.table import FeatureTable
 from dnai.tracks import AUDIO_SUFFIXES
 
 RECORD_FILE = "training.json"
-_DIGEST_CHARS = 12
+_DIGEST_CHARS = 10
+_DIGESTS = {26: 8, 200: 16}
+"""So many digests are made of a piece of so many numbers."""
+_ENOUGH_SHARED = 3
+"""So many digests in common make two pieces the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,16 @@ class Heard:
     def rows(self, table: FeatureTable) -> NDArray[np.bool_]:
         """Return which pieces of `table` are of a track or artist that the model has heard, shape ``(n,)``.
 
-        A track counts as heard when one of its pieces has the same numbers, too, under whatever name.
+        A piece is known by its numbers, too, under whatever name: several digests are made of each, of a
+        few roughly rounded numbers, and three that are known are enough. What is known of a group is known of
+        all its tracks.
         """
-        known_track = np.array([_digest(_stem(track)) in self.tracks for track in table.tracks])
+        known_name = np.array([_digest(_stem(track)) in self.tracks for track in table.tracks])
         known_group = np.array([_digest(group) in self.groups for group in table.groups])
-        known_piece = np.array([piece in self.pieces for piece in _piece_digests(table)])
-        same_track = np.isin(table.tracks, table.tracks[known_piece])
-        rows: NDArray[np.bool_] = known_track | known_group | same_track
+        shared = np.array([sum(one in self.pieces for one in digests) for digests in _piece_digests(table)])
+        known = known_name | known_group | (shared >= _ENOUGH_SHARED)
+        same_track, same_group = np.isin(table.tracks, table.tracks[known]), np.isin(table.groups, table.groups[known])
+        rows: NDArray[np.bool_] = same_track | same_group
         return rows
 
 
@@ -62,7 +69,7 @@ def fingerprints(table: FeatureTable) -> Heard:
     return Heard(
         tracks=_digests(_stem(track) for track in table.tracks),
         groups=_digests(table.groups.tolist()),
-        pieces=frozenset(_piece_digests(table)),
+        pieces=frozenset(digest for digests in _piece_digests(table) for digest in digests),
     )
 
 
@@ -76,9 +83,14 @@ def _digests(names: Iterable[str]) -> frozenset[str]:
     return frozenset(_digest(name) for name in names)
 
 
-def _piece_digests(table: FeatureTable) -> list[str]:
-    """Of the numbers as they are written with four digits, so that rounding elsewhere does not hide a copy."""
-    return [_digest(" ".join(f"{number:.3e}" for number in row)) for row in table.features]
+def _piece_digests(table: FeatureTable) -> list[list[str]]:
+    """For each piece digests of parts of its numbers, with three digits: rounding elsewhere changes few of them."""
+    parts = np.array_split(np.arange(table.features.shape[1]), _DIGESTS[table.features.shape[1]])
+
+    def digest(row: NDArray[np.float64], part: NDArray[np.intp]) -> str:
+        return _digest(f"{part[0]}: " + " ".join(f"{number:.2e}" for number in row[part]))
+
+    return [[digest(row, part) for part in parts] for row in table.features]
 
 
 def _digest(text: str) -> str:

@@ -19,6 +19,9 @@ from dnai.tracks import AUDIO_SUFFIXES, Genre, parse_genre
 MIN_PIECE_S = 1.0
 """What is shorter says too little about a genre to learn from, or to measure with."""
 
+MAX_PIECE_S = 3600.0
+"""What is longer is no piece."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -59,8 +62,8 @@ def read_sounds(
     ModelError
         When a folder's name is no genre, no sound can be used, or as `make_table` does.
     """
-    if piece_s < MIN_PIECE_S:
-        raise ModelError(f"a piece of {piece_s:g} s is too short to hear a genre in: at least {MIN_PIECE_S:g} s")
+    if not MIN_PIECE_S <= piece_s <= MAX_PIECE_S:
+        raise ModelError(f"a piece has {MIN_PIECE_S:g} to {MAX_PIECE_S:g} s, not {piece_s:g} s")
     sounds = list(_find_sounds(folder))
     pieces: list[Piece] = []
     left_out: list[LeftOut] = []

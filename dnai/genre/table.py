@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from dnai.audio.features import FEATURE_NAMES
 from dnai.errors import ModelError
-from dnai.tracks import Genre
+from dnai.tracks import Genre, parse_genre
 
 LABELS: tuple[Genre, ...] = tuple(Genre)
 """The order in which a network answers."""
@@ -23,10 +24,10 @@ SPACE_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The columns that hold the raw features of each feature space."""
 
-KEPT_APART = frozenset({"valid", "test"})
-"""What the column ``split`` says of tracks that others learn without."""
+MAX_FEATURE = 1e9
+"""No feature of a sound is anywhere near it; a larger number is a mistake."""
 
-_KNOWN_SPLITS = KEPT_APART | {"train", ""}
+_KNOWN_SPLITS = frozenset({"train", "valid", "test", ""})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,13 +106,19 @@ def make_table(space: str, pieces: Sequence[Piece], *, origin: Path) -> FeatureT
         space=space,
         features=np.array([piece.numbers for piece in pieces], dtype=np.float64),
         labels=np.array([LABELS.index(piece.label) for piece in pieces]),
-        tracks=np.array([piece.track for piece in pieces]),
+        tracks=np.array([_folded(piece.track) for piece in pieces]),
         groups=np.array([_group(piece) for piece in pieces]),
         split=np.array([piece.split for piece in pieces]),
         sources=np.array([piece.source for piece in pieces]),
     )
     _check(origin, table)
     return table
+
+
+def check_genres(table: FeatureTable, *, origin: Path) -> None:
+    """Raise `ModelError` when there is only one genre in a table."""
+    if len(np.unique(table.labels)) < 2:
+        raise ModelError(f"{origin} has tracks of one genre only: there is nothing to tell apart")
 
 
 def read_table(path: Path, *, space: str | None = None) -> FeatureTable:
@@ -163,6 +170,9 @@ def _space_of(columns: Sequence[str]) -> str:
 def _check_columns(path: Path, columns: Sequence[str], space: str) -> None:
     if space not in SPACE_COLUMNS:
         raise ModelError(f"a table holds features of {' or '.join(SPACE_COLUMNS)}, not of {space!r}")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise ModelError(f"{path} has the column {twice[0]!r} twice: which of the two counts?")
     missing = [name for name in ("track", "label", *SPACE_COLUMNS[space]) if name not in columns]
     if missing:
         shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
@@ -170,6 +180,8 @@ def _check_columns(path: Path, columns: Sequence[str], space: str) -> None:
 
 
 def _read_piece(path: Path, line: int, row: Mapping[str, str], columns: Sequence[str]) -> Piece:
+    if None in row:
+        raise ModelError(f"{path}, line {line} has more cells than the table has columns")
     if not row["track"]:
         raise ModelError(f"{path}, line {line}: the track has no name")
     return Piece(
@@ -189,23 +201,30 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
         raise ModelError(f"{path}, line {line}: {name} is {text!r}, not a number") from error
     if not np.isfinite(number):
         raise ModelError(f"{path}, line {line}: {name} is {text}; every feature must be finite")
+    if abs(number) > MAX_FEATURE:
+        raise ModelError(f"{path}, line {line}: {name} is {text}; no feature of a sound is as large")
     return number
 
 
 def _label(path: Path, line: int, text: str) -> Genre:
-    try:
-        return Genre(text)
-    except ValueError as error:
-        raise ModelError(f"{path}, line {line}: {text!r} is none of the ten genres ({', '.join(LABELS)})") from error
+    genre = parse_genre(text or "")
+    if genre is None:
+        raise ModelError(f"{path}, line {line}: {text!r} is none of the ten genres ({', '.join(LABELS)})")
+    return genre
 
 
 def _group(piece: Piece) -> str:
-    return _ARTIST_GROUP + piece.artist if piece.artist else _TRACK_GROUP + piece.track
+    artist = _folded(piece.artist).casefold()
+    return _ARTIST_GROUP + artist if artist else _TRACK_GROUP + _folded(piece.track)
+
+
+def _folded(name: str) -> str:
+    """A name without what differs between spellings of the same: forms of accents, and spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).split())
 
 
 def _check(origin: Path, table: FeatureTable) -> None:
-    if len(np.unique(table.labels)) < 2:
-        raise ModelError(f"{origin} has tracks of one genre only: there is nothing to tell apart")
+    check_genres(table, origin=origin)
     unknown = set(table.split) - _KNOWN_SPLITS
     if unknown:
         raise ModelError(f"{origin}: split {str(min(unknown))!r} is not known; it is train, valid, test or empty")

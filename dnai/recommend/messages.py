@@ -51,7 +51,7 @@ class Request(msgspec.Struct, frozen=True):
 class Offer(msgspec.Struct, frozen=True):
     """A worker has music: its mean distance in `space_id` over `tracks` tracks, and how to get it.
 
-    `collection` is how many tracks it has of whatever genre; 0 from workers that do not tell.
+    `collection` is how many tracks it has in that space, of whatever genre; 0 from workers that do not tell.
 
     `mean_distance` is Euclidean, in the unit of `space_id`: standard deviations of a feature, or, where
     the vectors of the space have length one, a number from 0 (same direction) to 2 (opposite). It means

@@ -88,6 +88,10 @@ class Shelf:
         part = self._parts.get((genre, space_id))
         return 0 if part is None else len(part.rows)
 
+    def heard(self, space_id: str) -> int:
+        """Return how many tracks of whatever genre have a vector in a space that is known here."""
+        return len(self._spaces[space_id].rows)
+
     def choose_space(self, genre: Genre, space_ids: Iterable[str]) -> str | None:
         """Return the space to measure tracks of `genre` in, of those given in order of preference.
 
@@ -224,7 +228,7 @@ class Provider:
             model_id=shelf.model_id(query.space_id),
             mean_distance=float(np.add.reduce(distances)) / len(distances),
             tracks=len(distances),
-            collection=len(shelf),
+            collection=shelf.heard(query.space_id),
             host=self._host,
             port=self._port,
             ticket=self._issue_ticket(user_id, query),

@@ -39,4 +39,4 @@ def weighed_distances(
     share = tracks / (np.maximum(collection, tracks) + HANDFUL)
     share = np.where(told, share, share[told].min() if told.any() else 1.0)
     weighed: NDArray[np.float64] = mean / np.sqrt(share)
-    return weighed + np.where(tracks < HANDFUL, weighed.max(), 0.0)
+    return weighed + np.where(tracks < HANDFUL, weighed.max() + 1.0, 0.0)

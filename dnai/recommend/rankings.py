@@ -21,6 +21,7 @@ MISSION = "mean"
 
 HANDFULS_LAST = "mean, handfuls last"
 TEN_NEAREST_FILLED = "10 nearest, filled"
+SHARE_ALONE = "share alone"
 BY_SHARE_GUARDED = "mean / root of share, guarded"
 
 
@@ -137,7 +138,7 @@ RANKINGS: Mapping[str, Ranking] = MappingProxyType(
         "whole collection": everything,
         "mean / root of share": by_share,
         BY_SHARE_GUARDED: by_share_guarded,
-        "share alone": largest_share,
+        SHARE_ALONE: largest_share,
     }
 )
 """The ways of ranking that are measured, by the names they have in tables."""
