@@ -229,7 +229,7 @@ def _check(origin: Path, table: FeatureTable) -> None:
     if unknown:
         raise ModelError(f"{origin}: split {str(min(unknown))!r} is not known; it is train, valid, test or empty")
     _check_one_each(origin, table.tracks, table.labels, "has two genres")
-    for names, what in ((table.tracks, "track"), (table.groups, "group")):
+    for names, what in ((table.groups, "group"), (table.tracks, "track")):
         _check_one_each(origin, names, table.split, "stands on both sides of the split", what=what)
 
 

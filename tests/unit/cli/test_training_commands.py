@@ -119,6 +119,16 @@ def test_sounds_are_learned_from_and_measured(tmp_path: Path) -> None:
     assert json.loads(ended.out)["method"] == "cross_validation"
 
 
+def test_the_space_follows_the_model(trained: tuple[Path, Path, Ended]) -> None:
+    """A table of another space is no table for it, and no figure is given under its name."""
+    table, folder, _ = trained
+    ended = dnai("evaluate", "--table", table, "--model", "musicnn200")
+    assert ended.code == 1
+    assert "lacks the columns e0, e1" in ended.err
+    ended = dnai("evaluate", "--table", table, "--model", folder, "--space", "musicnn200")
+    assert (ended.code, ended.err) == (2, "dnai: --space musicnn200 is not the space of the model librosa26\n")
+
+
 def bad(**values: Any) -> Rows:
     """The rows of many, with some values of the first one replaced."""
     rows = rows_of_many()
@@ -133,10 +143,11 @@ def bad(**values: Any) -> Rows:
         (bad(label="techno"), "line 2: 'techno' is none of the ten genres"),
         (bad(rms="nan"), "line 2: rms is nan"),
         ([row for row in rows_of_many() if row["label"] == "jazz"], "one genre only"),
+        ([{**row, "split": "" if row["label"] == "jazz" else "test"} for row in rows_of_many()], "one genre only"),
         (rows_of_many()[:6] + rows_of_many()[16:18], "5 folds need one each"),
         (bad(split="valid"), "stands on both sides of the split"),
     ],
-    ids=["column", "label", "nan", "one genre", "fewer than folds", "both sides"],
+    ids=["column", "label", "nan", "one genre", "one genre to learn from", "fewer than folds", "both sides"],
 )
 def test_a_bad_table_is_told_and_nothing_is_written(tmp_path: Path, rows: Rows, reason: str) -> None:
     """By name and place, and with exit code 1 or 2."""

@@ -122,6 +122,19 @@ def test_the_interval_counts_artists_and_not_pieces() -> None:
     assert alone.low < alone.value < alone.high
 
 
+def test_the_interval_of_a_calibration_error_holds_it() -> None:
+    """Though drawing answers anew makes the error larger."""
+    for seed in range(5):
+        error = score(*drawn(count=300, honest=True, seed=seed)).calibration_error
+        assert error.low <= error.value <= error.high
+
+
+def test_what_the_most_frequent_genre_alone_would_bring_is_told() -> None:
+    """Three of five pieces are jazz."""
+    scores = evaluate(answers(), small_table()).pieces
+    assert (scores.most_frequent, scores.groups) == (pytest.approx(0.6), 2)
+
+
 def test_answers_for_other_pieces_cannot_be_evaluated() -> None:
     """Four answers for five pieces."""
     with pytest.raises(UsageError, match="4 answers for 5 pieces"):

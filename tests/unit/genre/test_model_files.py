@@ -162,6 +162,11 @@ def test_a_folder_that_holds_other_things_is_never_replaced(tmp_path: Path) -> N
     with pytest.raises(ModelError, match="no part of a model"):
         write(folder)
     assert (folder / "song.mp3").read_bytes() == b"music"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "training.json").write_text("of another program")
+    with pytest.raises(ModelError, match=r"other holds 'training\.json', which is no part of a model"):
+        check_place(other)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ModelError, match="cannot be written to"):
         check_place(tmp_path / "file")

@@ -38,6 +38,12 @@ def test_a_handful_comes_after_everybody_else() -> None:
     assert many < handful < other_handful
 
 
+def test_a_handful_does_not_win_when_all_are_at_no_distance() -> None:
+    """A peer that has the very song asked with, among others."""
+    handful, many = weighed((0.0, 2, 50), (0.0, 50, 100))
+    assert many < handful
+
+
 def test_one_track_in_a_tiny_collection_is_no_whole_share() -> None:
     """The five more tracks weigh heavily on five of five, and hardly on five hundred of five hundred."""
     tiny, large = weighed((1.0, 5, 5), (1.0, 500, 500))
