@@ -25,8 +25,8 @@ from dnai.audio.frames import BLOCK_FRAMES, HOP_LENGTH, HOPS, N_FFT, FrameBlock,
 from dnai.audio.tuning import TuningEstimate
 from dnai.errors import UnusableAudioError
 
-HELD_FRAMES: Final = 5 * 60 * SAMPLE_RATE // HOP_LENGTH
-"""Spectra of so many frames are held, 60 MB: five minutes. Longer songs need a second pass."""
+HELD_FRAMES: Final = 7 * 60 * SAMPLE_RATE // HOP_LENGTH
+"""Spectra of so many frames are held, 83 MB: seven minutes. Longer songs need a second pass."""
 
 N_MELS: Final = 128
 _BINS: Final = N_FFT // 2 + 1
@@ -36,6 +36,10 @@ _AMIN: Final = np.float32(1e-10)
 _TOP_DB: Final = np.float32(80.0)
 _TINY: Final = float(np.finfo(np.float32).tiny)
 _BANDS_AT_ONCE = 16
+_GROUP: Final = 25
+"""The bins are divided into 41 groups of so many."""
+_ROUNDING: Final = 2 * _BINS * 2.0**-24
+"""The most that rounding can change in the sum of all bins, as a share of it."""
 
 _Number = TypeVar("_Number", np.float64, np.int64)
 
@@ -182,7 +186,6 @@ class _Sums:
         bins = np.arange(_BINS, dtype=np.float64)
         self._moments = np.stack([np.ones(_BINS), bins, bins**2], axis=1)
         self._precise = np.empty((BLOCK_FRAMES, _BINS))
-        self._cumulated = np.empty((BLOCK_FRAMES, _BINS), dtype=np.float32)
 
     def add(self, block: FrameBlock, magnitudes: NDArray[np.float32]) -> None:
         self.frames += len(magnitudes)
@@ -217,10 +220,11 @@ class _Sums:
         self._bandwidth_hz += float(np.sqrt(np.maximum(variance, 0)).sum() * _BIN_HZ)
 
     def _add_rolloff(self, magnitudes: NDArray[np.float32]) -> None:
-        # One after the other in float32, or rounding would choose another bin than librosa's now and then.
-        cumulated = np.cumsum(magnitudes, axis=1, out=self._cumulated[: len(magnitudes)])
-        is_above = cumulated >= _ROLL_PERCENT * cumulated[:, -1:]
-        self._rolloff_bins += int(is_above.argmax(axis=1).sum())
+        bins, is_sure = _rolloff_bins(magnitudes)
+        doubtful = magnitudes[~is_sure]
+        if len(doubtful):
+            bins[~is_sure] = _librosas_rolloff_bins(doubtful)
+        self._rolloff_bins += int(bins.sum())
 
 
 class _SecondPass:
@@ -243,6 +247,26 @@ class _SecondPass:
         """All 26, with those that were summed up in the first pass."""
         mfcc = _cosine_transform() @ (self._mel_db / sums.frames)
         return np.array([self._chroma / N_CHROMA / sums.frames, *sums.means(), *mfcc])
+
+
+def _rolloff_bins(magnitudes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The roll-off bin of each frame, and whether it is librosa's for sure, who rounds each of 1,025 sums."""
+    rows = np.arange(len(magnitudes))
+    groups = magnitudes.reshape(len(magnitudes), -1, _GROUP)
+    coarse = np.cumsum(groups @ np.ones(_GROUP, dtype=np.float32), axis=1, dtype=np.float64)
+    threshold = float(_ROLL_PERCENT) * coarse[:, -1]
+    group = (coarse >= threshold[:, np.newaxis]).argmax(axis=1)
+    fine = np.cumsum(groups[rows, group], axis=1, dtype=np.float64)
+    fine += (coarse[rows, group] - fine[:, -1] - threshold)[:, np.newaxis]
+    bins = group * _GROUP + (fine >= 0).argmax(axis=1)
+    return bins, np.abs(fine).min(axis=1) > _ROUNDING * coarse[:, -1]
+
+
+def _librosas_rolloff_bins(magnitudes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The same to the bit: one after the other in float32."""
+    cumulated = np.cumsum(magnitudes, axis=1)
+    bins: NDArray[np.int64] = (cumulated >= _ROLL_PERCENT * cumulated[:, -1:]).argmax(axis=1)
+    return bins
 
 
 def _quiet() -> np.errstate:

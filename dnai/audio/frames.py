@@ -15,7 +15,7 @@ HOP_LENGTH: Final = 512
 HOPS: Final = N_FFT // HOP_LENGTH
 """A frame is so many hops long."""
 
-BLOCK_FRAMES: Final = 32
+BLOCK_FRAMES: Final = 64
 """Frames of one block: their spectra stay in the processor's cache."""
 
 _PADDING = N_FFT // 2

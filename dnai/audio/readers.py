@@ -26,7 +26,8 @@ NativeBlock = tuple[int, NDArray[np.float32]]
 Reader = Callable[[BinaryIO], Iterator[NativeBlock]]
 
 _STDERR = 2
-_BLOCK_FRAMES = 1 << 15
+_BLOCK_SAMPLES = 1 << 15
+_FRAMES_AT_ONCE = 32
 # Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
 _SOUNDFILE_FIRST = frozenset({".wav", ".mp3", ".flac", ".aif", ".aiff", ".aifc"})
@@ -56,7 +57,7 @@ def read_soundfile(file: BinaryIO) -> Iterator[NativeBlock]:
         with quiet_stderr():
             sound = soundfile.SoundFile(file)
         with sound:
-            buffer = np.empty((_BLOCK_FRAMES, sound.channels), dtype=np.float32)
+            buffer = np.empty((_BLOCK_SAMPLES, sound.channels), dtype=np.float32)
             while True:
                 with quiet_stderr():
                     block = sound.read(out=buffer)
@@ -105,15 +106,16 @@ def quiet_stderr() -> Iterator[None]:
 def _gather(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
     """The same sound in long frames: codecs give short ones, each of which would cost as much in Python."""
     queue = av.AudioFifo()
-    form: tuple[str, str, int] | None = None
-    for frame in frames:
-        before, form = form, (frame.format.name, frame.layout.name, frame.sample_rate)
-        if queue.samples >= _BLOCK_FRAMES or form != before:
-            yield from _rest_of(queue)
-        if form != before:  # a sound may change its form on the way, as recordings of broadcasts do
-            queue = av.AudioFifo()
+    for number, frame in enumerate(frames, start=1):
         frame.pts = None
-        queue.write(frame)
+        try:
+            queue.write(frame)
+        except ValueError:  # a sound may change its form on the way, as recordings of broadcasts do
+            yield from _rest_of(queue)
+            queue = av.AudioFifo()
+            queue.write(frame)
+        if number % _FRAMES_AT_ONCE == 0:
+            yield from _rest_of(queue)
     yield from _rest_of(queue)
 
 

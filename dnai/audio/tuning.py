@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,22 @@ _THRESHOLD: Final = np.float32(0.1)
 """A peak is more than this share of the strongest bin of its frame."""
 _EDGES: Final = np.linspace(-0.5, 0.5, 101)
 
+_AT_ONCE = 1 << 13
 _IN_MEMORY_BYTES = 1 << 23
 _CHUNK_PEAKS = 1 << 18
 _PEAK: Final = np.dtype([("magnitude", "<f4"), ("step", "u1")])
 # Magnitudes are above zero: their bits, read as whole numbers, are in the same order.
 _BUCKET_BITS = 16
 _BUCKETS = 1 << (32 - _BUCKET_BITS)
+
+
+class _Peaks(NamedTuple):
+    """Some peaks: their bins, and the powers there and beside."""
+
+    bins: NDArray[np.int64]
+    left: NDArray[np.float32]
+    middle: NDArray[np.float32]
+    right: NDArray[np.float32]
 
 
 class TuningEstimate:
@@ -48,26 +58,27 @@ class TuningEstimate:
         self._peaks = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  # closed with this
         weakref.finalize(self, self._peaks.close)
         self._count = 0
+        self._waiting: list[_Peaks] = []
+        self._waiting_count = 0
 
     def add(self, power: NDArray[np.float32]) -> None:
-        """Note the peaks of power spectra, shape ``(frames, 1025)``."""
-        left = power[:, self._first - 1 : self._end - 1]
-        middle = power[:, self._first : self._end]
-        right = power[:, self._first + 1 : self._end + 1]
-        is_peak = middle > left
-        is_peak &= middle >= right
-        is_peak &= middle > _THRESHOLD * power.max(axis=1, keepdims=True)
-        frame, offset = np.nonzero(is_peak)
-        if len(frame):
-            self._note(offset + self._first, left[frame, offset], middle[frame, offset], right[frame, offset])
+        """Note the peaks of power spectra, shape ``(frames, 1025)``, in one piece of memory."""
+        is_strong = power[:, self._first : self._end] > _THRESHOLD * power.max(axis=1, keepdims=True)
+        frame, offset = np.divmod(np.flatnonzero(is_strong), self._end - self._first)
+        bins = offset + self._first
+        at = frame * power.shape[1] + bins
+        flat = power.reshape(-1)
+        left, middle, right = flat[at - 1], flat[at], flat[at + 1]
+        is_peak = (middle > left) & (middle >= right)
+        found = _Peaks(bins[is_peak], left[is_peak], middle[is_peak], right[is_peak])
+        self._waiting.append(found)
+        self._waiting_count += len(found.bins)
+        if self._waiting_count >= _AT_ONCE:
+            self._note()
 
-    def _note(
-        self,
-        bins: NDArray[np.int64],
-        left: NDArray[np.float32],
-        middle: NDArray[np.float32],
-        right: NDArray[np.float32],
-    ) -> None:
+    def _note(self) -> None:
+        """Work out the pitches of many peaks at once, which costs hardly more than those of a few."""
+        bins, left, middle, right = map(np.concatenate, zip(*self._waiting, strict=True))
         shift = _parabolic_shift(left, middle, right)
         pitches_hz = ((bins + shift) * self._bin_hz).astype(np.float32)
         peaks = np.empty(len(bins), dtype=_PEAK)
@@ -75,9 +86,13 @@ class TuningEstimate:
         peaks["step"] = _steps_from_semitone(pitches_hz)
         self._peaks.write(peaks.tobytes())
         self._count += len(peaks)
+        self._waiting.clear()
+        self._waiting_count = 0
 
     def tuning(self) -> float:
         """Return the estimate in semitones, −0.5 to 0.49; 0 where there is no peak. No more peaks after that."""
+        if self._waiting:
+            self._note()
         with self._peaks:
             if not self._count:
                 return 0.0
