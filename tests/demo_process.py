@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 READY = re.compile(r"DN\.ai is ready: (http://127\.0\.0\.1:\d+)")
@@ -25,7 +27,7 @@ class DemoProcess:
         self._errors = demo_dir.parent / f"{demo_dir.name}.stderr"
         command = [sys.executable, "-P", "-m", "dnai.cli", "demo", "--demo-dir", str(demo_dir), *arguments]
         self.started_at = time.time()
-        with self._errors.open("wb") as errors:
+        with self._errors.open("wb") as errors, _hanging_up_heard():
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -101,6 +103,16 @@ class DemoProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.printed.append(line.rstrip("\n"))
+
+
+@contextmanager
+def _hanging_up_heard() -> Iterator[None]:
+    """Start what is started here as a terminal would: under ``nohup`` the tests are deaf to SIGHUP, and so is a demo."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _children(pid: int) -> list[int]:
