@@ -107,7 +107,7 @@ class DemoProcess:
 
 @contextmanager
 def _hanging_up_heard() -> Iterator[None]:
-    """Start what is started here as a terminal would: under ``nohup`` the tests are deaf to SIGHUP, and so is a demo."""
+    """Start what is started here as a terminal would: under ``nohup`` tests are deaf to SIGHUP, and so is a demo."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         yield
