@@ -68,6 +68,7 @@ def test_every_setting_can_be_given_in_the_environment(monkeypatch: pytest.Monke
         "name": "Anna's",
         "listen": "[::1]:8000",
         "advertise": "music.example:7711",
+        "scan_processes": "2",
         "rescan_s": "60",
         "deadline_s": "0.5",
         "web_listen": "0.0.0.0:7700",

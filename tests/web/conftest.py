@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dnai.config import PROJECT_DIR
 from dnai.errors import BrokerClosedError, BrokerError, PeerUnreachableError
 from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
@@ -17,7 +16,7 @@ from dnai.library.collection import LiveCollection
 from dnai.recommend.gather import GatherResult, ProviderKey, ReceivedDecline, ReceivedOffer
 from dnai.recommend.requester import PresentProvider
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
-from tests.models import known_of, other_model
+from tests.models import copy_model, known_of, other_model
 from web.listener import Listener
 from web.sources import PlaylistSource
 
@@ -76,9 +75,9 @@ def made_result(
 
 
 @pytest.fixture(scope="session")
-def model() -> GenreModel:
-    """The model that comes with DN.ai."""
-    return GenreModel(PROJECT_DIR / "models" / "librosa26")
+def model(tmp_path_factory: pytest.TempPathFactory) -> GenreModel:
+    """The model that comes with DN.ai, with vectors of any length, so that distances can be told beforehand."""
+    return GenreModel(copy_model(tmp_path_factory.mktemp("models") / "librosa26", length_one=False))
 
 
 @pytest.fixture
@@ -161,7 +160,7 @@ def at(model: GenreModel, genre: Genre, offset: float) -> NDArray[np.float64]:
 @pytest.fixture(scope="session")
 def other(tmp_path_factory: pytest.TempPathFactory) -> GenreModel:
     """A model of a second feature space."""
-    return other_model(tmp_path_factory.mktemp("models") / "other26")
+    return other_model(tmp_path_factory.mktemp("models") / "other26", length_one=False)
 
 
 @pytest.fixture
