@@ -38,8 +38,8 @@ _TINY: Final = float(np.finfo(np.float32).tiny)
 _BANDS_AT_ONCE = 16
 _GROUP: Final = 25
 """The bins are divided into 41 groups of so many."""
-_ROUNDING: Final = 2 * _BINS * 2.0**-24
-"""The most that rounding can change in the sum of all bins, as a share of it."""
+_ROUNDING: Final = 2.0**-24
+"""The most that rounding changes a float32, as a share of it."""
 
 _Number = TypeVar("_Number", np.float64, np.int64)
 
@@ -189,8 +189,11 @@ class _Sums:
 
     def add(self, block: FrameBlock, magnitudes: NDArray[np.float32]) -> None:
         self.frames += len(magnitudes)
-        self._add_shape(magnitudes)
-        self._add_rolloff(magnitudes)
+        precise = self._precise[: len(magnitudes)]
+        precise[:] = magnitudes
+        total, first, second = (precise @ self._moments).T
+        self._add_shape(total, first, second)
+        self._add_rolloff(magnitudes, first)
         energies = np.einsum("hs,hs->h", block.hops, block.hops)
         self._rms += float(np.sqrt(_over_frames(energies) / N_FFT).sum(dtype=np.float64))
         # A frame's first sample is compared with none.
@@ -208,10 +211,8 @@ class _Sums:
         )
         return np.array(sums) / self.frames
 
-    def _add_shape(self, magnitudes: NDArray[np.float32]) -> None:
-        precise = self._precise[: len(magnitudes)]
-        precise[:] = magnitudes
-        total, first, second = (precise @ self._moments).T
+    def _add_shape(self, total: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        """Centroid and bandwidth from the moments of the spectra over their bins."""
         # As librosa does: what is next to nothing stays as it is.
         norm = np.where(total < _TINY, 1.0, total)
         centroid = first / norm
@@ -219,8 +220,8 @@ class _Sums:
         self._centroid_hz += float(centroid.sum() * _BIN_HZ)
         self._bandwidth_hz += float(np.sqrt(np.maximum(variance, 0)).sum() * _BIN_HZ)
 
-    def _add_rolloff(self, magnitudes: NDArray[np.float32]) -> None:
-        bins, is_sure = _rolloff_bins(magnitudes)
+    def _add_rolloff(self, magnitudes: NDArray[np.float32], first: NDArray[np.float64]) -> None:
+        bins, is_sure = _rolloff_bins(magnitudes, first)
         doubtful = magnitudes[~is_sure]
         if len(doubtful):
             bins[~is_sure] = _librosas_rolloff_bins(doubtful)
@@ -249,17 +250,27 @@ class _SecondPass:
         return np.array([self._chroma / N_CHROMA / sums.frames, *sums.means(), *mfcc])
 
 
-def _rolloff_bins(magnitudes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The roll-off bin of each frame, and whether it is librosa's for sure, who rounds each of 1,025 sums."""
+def _rolloff_bins(
+    magnitudes: NDArray[np.float32], first: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The roll-off bin of each frame, and whether it is librosa's for sure; `first` are the first moments.
+
+    librosa adds bin after bin in float32. Each sum is rounded by a share of itself, and with all of them up to 85 % of
+    the last, the threshold; the sum of the sums of n numbers is n times their sum, less their first moment.
+    """
     rows = np.arange(len(magnitudes))
     groups = magnitudes.reshape(len(magnitudes), -1, _GROUP)
     coarse = np.cumsum(groups @ np.ones(_GROUP, dtype=np.float32), axis=1, dtype=np.float64)
     threshold = float(_ROLL_PERCENT) * coarse[:, -1]
     group = (coarse >= threshold[:, np.newaxis]).argmax(axis=1)
-    fine = np.cumsum(groups[rows, group], axis=1, dtype=np.float64)
-    fine += (coarse[rows, group] - fine[:, -1] - threshold)[:, np.newaxis]
-    bins = group * _GROUP + (fine >= 0).argmax(axis=1)
-    return bins, np.abs(fine).min(axis=1) > _ROUNDING * coarse[:, -1]
+    # How far each sum in the group that crosses the threshold, and the one before the group, are above it.
+    above = np.zeros((len(rows), 1 + _GROUP))
+    np.cumsum(groups[rows, group], axis=1, out=above[:, 1:])
+    above += (coarse[rows, group] - above[:, -1] - threshold)[:, np.newaxis]
+    bins = group * _GROUP + (above[:, 1:] >= 0).argmax(axis=1)
+    total = coarse[:, -1]
+    rounded_away = _ROUNDING * (float(_ROLL_PERCENT) * ((_BINS + bins + 1) * total - first) + 2 * _GROUP * total)
+    return bins, np.abs(above).min(axis=1) > rounded_away
 
 
 def _librosas_rolloff_bins(magnitudes: NDArray[np.float32]) -> NDArray[np.int64]:
