@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from dnai.cli.scan_progress import Display, open_display
+from dnai.cli.scan_published import publishing
 from dnai.command_line import settings_options
 from dnai.config import Settings
 from dnai.errors import UsageError
@@ -22,7 +23,7 @@ from dnai.library.models import load_models
 from dnai.library.pool import Pool
 from dnai.library.rows import Failure
 from dnai.library.scan_lock import Holder
-from dnai.library.scanner import ScanSummary, scan_folders
+from dnai.library.scanner import ScanProgress, ScanSummary, scan_folders
 from dnai.library.watching import QUIET_S, Watch
 from dnai.text import clean_text
 
@@ -97,20 +98,30 @@ def _scan(
     settle_s: float = 0.0,
 ) -> ScanSummary:
     """Scan once; `told` are the files that were named as skipped before, and are not named again."""
-    pool = Pool(
-        [model.folder for model in models],
-        processes=settings.scan_processes or _cores(),
-        preparing=lambda: display.say(_PREPARING),
-    )
-    summary = scan_folders(
-        folders,
-        catalogue,
-        models,
-        analysts=pool,
-        report=display.show,
-        waiting=lambda holder: display.say(_describe_holder(holder)),
-        settle_s=settle_s,
-    )
+    with publishing(catalogue.path) as publication:
+
+        def prepare() -> None:
+            display.say(_PREPARING)
+            publication.prepare()
+
+        def report(progress: ScanProgress) -> None:
+            display.show(progress)
+            publication.show(progress)
+
+        summary = scan_folders(
+            folders,
+            catalogue,
+            models,
+            analysts=Pool(
+                [model.folder for model in models],
+                processes=settings.scan_processes or _cores(),
+                preparing=prepare,
+            ),
+            report=report,
+            waiting=lambda holder: display.say(_describe_holder(holder)),
+            settle_s=settle_s,
+        )
+        publication.finish(summary)
     for failure in catalogue.failures(under=[absolute_root(folder) for folder in folders]):
         if failure not in told:
             display.skip(clean_text(str(failure.path), max_chars=1000), failure.reason)

@@ -59,6 +59,27 @@ def scan_lock(catalogue_path: Path, *, waiting: Callable[[Holder | None], None])
         os.close(descriptor)
 
 
+def scan_holder(catalogue_path: Path) -> Holder | None:
+    """Return who scans the catalogue at this moment.
+
+    None when nobody does, and while that is not known: the lock was taken this instant, or cannot be read.
+    """
+    try:
+        descriptor = os.open(lock_path(catalogue_path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(descriptor)
+    except OSError:
+        return None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _write(descriptor: int) -> None:
     os.ftruncate(descriptor, 0)
     since = datetime.now().astimezone().isoformat(timespec="seconds")

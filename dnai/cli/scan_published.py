@@ -1,0 +1,101 @@
+"""A scan as it is published beside the catalogue, for the web page of the same data directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from dnai.cli.scan_progress import Pace
+from dnai.library.scan_lock import Holder, scan_holder
+from dnai.library.scan_state import ScanOutcome, ScanPhase, ScanState, ScanStateFile
+from dnai.library.scanner import ScanProgress, ScanStep, ScanSummary
+
+WRITE_INTERVAL_S = 0.3
+_PHASES = {ScanStep.NEW: ScanPhase.NEW, ScanStep.UPDATE: ScanPhase.UPDATE}
+
+
+@contextmanager
+def publishing(catalogue_path: Path) -> Iterator[Publication]:
+    """Publish one scan; when it ends before its time, what was said of it is taken away."""
+    publication = Publication(catalogue_path)
+    try:
+        yield publication
+    finally:
+        publication.withdraw()
+
+
+class Publication:
+    """What others are told of one scan, a few times a second at the most.
+
+    Parameters
+    ----------
+    catalogue_path
+        The catalogue that is scanned.
+    clock
+        Steady seconds.
+    time_of_day
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        catalogue_path: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
+    ) -> None:
+        self._catalogue_path = catalogue_path
+        self._file = ScanStateFile(catalogue_path)
+        self._clock = clock
+        self._time_of_day = time_of_day
+        self._pace = Pace(clock)
+        self._holder: Holder | None = None
+        self._written: tuple[ScanStep | None, int] | None = None
+        self._written_at = 0.0
+
+    def prepare(self) -> None:
+        """Say that the analysis is being prepared."""
+        self._write(ScanState(ScanPhase.PREPARING))
+        self._written = None
+
+    def show(self, progress: ScanProgress) -> None:
+        """Say how far it is; nothing is said of a step in which there is nothing to do."""
+        self._pace.note(progress)
+        step, now = (progress.step, progress.total), self._clock()
+        if not progress.total or (step == self._written and now - self._written_at < WRITE_INTERVAL_S):
+            return
+        self._written, self._written_at = step, now
+        state = ScanState(
+            _PHASES[progress.step],
+            done=progress.done,
+            total=progress.total,
+            current=progress.current,
+            minutes_per_s=self._pace.speed(progress),
+            left_s=self._pace.left_s(progress),
+        )
+        self._write(state)
+
+    def finish(self, summary: ScanSummary) -> None:
+        """Say what came of it, if anything did."""
+        outcome = ScanOutcome(
+            new=summary.analysed,
+            unusable=summary.failed,
+            updated=summary.updated,
+            recognised=summary.recognised,
+            dropped=summary.dropped,
+        )
+        if outcome != ScanOutcome():
+            self._file.write(ScanState(ScanPhase.ENDED, outcome=outcome, ended_at=self._time_of_day()))
+
+    def withdraw(self) -> None:
+        """Take away where the scan was; what came of it stays."""
+        self._file.withdraw(self._holder)
+
+    def _write(self, state: ScanState) -> None:
+        """Write under the name by which the lock knows this scan: its state counts only while it holds the lock."""
+        if self._holder is None:
+            self._holder = scan_holder(self._catalogue_path)
+        self._file.write(replace(state, holder=self._holder))
