@@ -142,12 +142,21 @@ class AudioType(StrEnum):
     OGG = "ogg"
     OPUS = "opus"
     M4A = "m4a"
+    AAC = "aac"
+    ALAC = "alac"
     WAV = "wav"
+    AIFF = "aiff"
+    WMA = "wma"
 
     @property
     def mime(self) -> str:
         """The media type that a browser is given for this kind of file."""
         return _MIME_TYPES[self]
+
+    @property
+    def is_played_by_browsers(self) -> bool:
+        """Whether browsers play it as it is."""
+        return self not in _NOT_IN_BROWSERS
 
 
 _MIME_TYPES: Mapping[AudioType, str] = MappingProxyType(
@@ -157,9 +166,14 @@ _MIME_TYPES: Mapping[AudioType, str] = MappingProxyType(
         AudioType.OGG: "audio/ogg",
         AudioType.OPUS: "audio/ogg",
         AudioType.M4A: "audio/mp4",
+        AudioType.AAC: "audio/aac",
+        AudioType.ALAC: "audio/mp4",
         AudioType.WAV: "audio/wav",
+        AudioType.AIFF: "audio/aiff",
+        AudioType.WMA: "audio/x-ms-wma",
     }
 )
+_NOT_IN_BROWSERS = frozenset({AudioType.ALAC, AudioType.AIFF, AudioType.WMA})
 
 AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
     {
@@ -170,10 +184,15 @@ AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
         ".opus": AudioType.OPUS,
         ".m4a": AudioType.M4A,
         ".mp4": AudioType.M4A,
+        ".aac": AudioType.AAC,
         ".wav": AudioType.WAV,
+        ".aif": AudioType.AIFF,
+        ".aiff": AudioType.AIFF,
+        ".aifc": AudioType.AIFF,
+        ".wma": AudioType.WMA,
     }
 )
-"""File name endings (lower case) that the scanner looks at."""
+"""File name endings (lower case) that the scanner looks at; an m4a file may hold ALAC, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +218,8 @@ class Track:
     size_bytes: int
     mtime_ns: int
     told_by: str = ""
+    album_artist: str = ""
+    track_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

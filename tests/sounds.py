@@ -8,14 +8,35 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
-from mutagen.id3 import TALB, TCON, TDRC, TIT2, TPE1
+from mutagen.aiff import AIFF
+from mutagen.asf import ASF
+from mutagen.id3 import ID3, TALB, TCON, TDRC, TIT2, TPE1, TPE2, TRCK
 from mutagen.wave import WAVE
 from numpy.typing import NDArray
 
 from dnai.audio.tagging import write_tags
 
 SR = 22_050
-FORMATS = ("wav", "mp3", "flac", "ogg", "opus", "m4a")
+FORMATS = ("wav", "mp3", "flac", "ogg", "opus", "m4a", "aac", "alac.m4a", "aiff", "wma")
+_ENCODERS = {"m4a": ("mp4", "aac"), "mp4": ("mp4", "aac"), "aac": ("adts", "aac"), "wma": ("asf", "wmav2")}
+_ID3_FRAMES = {
+    "title": TIT2,
+    "artist": TPE1,
+    "albumartist": TPE2,
+    "album": TALB,
+    "tracknumber": TRCK,
+    "genre": TCON,
+    "date": TDRC,
+}
+_ASF_NAMES = {
+    "title": "Title",
+    "artist": "Author",
+    "albumartist": "WM/AlbumArtist",
+    "album": "WM/AlbumTitle",
+    "tracknumber": "WM/TrackNumber",
+    "genre": "WM/Genre",
+    "date": "WM/Year",
+}
 Sound = NDArray[np.float32]
 
 
@@ -58,8 +79,11 @@ def music(*, duration_s: float = 2.0, sr: int = SR, root_hz: float = 220.0, seed
 def write_sound(path: Path, y: Sound, *, sr: int = SR, subtype: str | None = None) -> Path:
     """Write samples, shape ``(n,)`` or ``(n, channels)``, in the format that the file's name ends with."""
     kind = path.suffix.lower().lstrip(".")
-    if kind in {"m4a", "mp4"}:
-        _write_m4a(path, y, sr)
+    if path.name.endswith(".alac.m4a"):
+        _encode(path, y, sr, container="mp4", codec="alac")
+    elif kind in _ENCODERS:
+        container, codec = _ENCODERS[kind]
+        _encode(path, y, sr, container=container, codec=codec)
     elif kind == "opus":
         soundfile.write(path, y, sr, format="OGG", subtype="OPUS")
     else:
@@ -67,33 +91,43 @@ def write_sound(path: Path, y: Sound, *, sr: int = SR, subtype: str | None = Non
     return path
 
 
-def _write_m4a(path: Path, y: Sound, sr: int) -> None:
+def _encode(path: Path, y: Sound, sr: int, *, container: str, codec: str) -> None:
     planes = np.atleast_2d(y.T)
     layout = "mono" if len(planes) == 1 else "stereo"
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("aac", rate=sr, layout=layout)
+    options = {"movflags": "faststart"} if container == "mp4" else {}
+    with av.open(str(path), "w", format=container, options=options) as file:
+        stream = file.add_stream(codec, rate=sr, layout=layout)
         stream.bit_rate = 128_000
         for start in range(0, planes.shape[1], 1024):
             piece = np.ascontiguousarray(planes[:, start : start + 1024], dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
             frame.sample_rate = sr
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
 
 
 def tag(path: Path, tags: Mapping[str, str]) -> Path:
-    """Write title, artist, album, genre and date the way that the format has them."""
-    if path.suffix.lower() == ".wav":
-        _tag_wav(path, tags)
-    else:
-        write_tags(path, tags)
+    """Write tags, under mutagen's easy names, the way that the format has them."""
+    match path.suffix.lower():
+        case ".wav" | ".aiff":
+            file = WAVE(path) if path.suffix == ".wav" else AIFF(path)
+            file.add_tags()
+            _add_frames(file.tags, tags)
+            file.save()
+        case ".aac":
+            id3 = ID3()
+            _add_frames(id3, tags)
+            id3.save(path)
+        case ".wma":
+            asf = ASF(path)
+            for name, text in tags.items():
+                asf[_ASF_NAMES[name]] = [text]
+            asf.save()
+        case _:
+            write_tags(path, tags)
     return path
 
 
-def _tag_wav(path: Path, tags: Mapping[str, str]) -> None:
-    frames = {"title": TIT2, "artist": TPE1, "album": TALB, "genre": TCON, "date": TDRC}
-    file = WAVE(path)
-    file.add_tags()
+def _add_frames(id3: ID3, tags: Mapping[str, str]) -> None:
     for name, text in tags.items():
-        file.tags.add(frames[name](encoding=3, text=[text]))
-    file.save()
+        id3.add(_ID3_FRAMES[name](encoding=3, text=[text]))

@@ -28,8 +28,9 @@ Reader = Callable[[BinaryIO], Iterator[NativeBlock]]
 _STDERR = 2
 _BLOCK_SAMPLES = 1 << 15
 _FRAMES_AT_ONCE = 32
-# Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
+"""Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one."""
+
 _SOUNDFILE_FIRST = frozenset({".wav", ".mp3", ".flac", ".aif", ".aiff", ".aifc"})
 _AV_FIRST = frozenset({".ogg", ".oga", ".opus"})
 
@@ -76,7 +77,7 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
     OSError
         When the file itself cannot be read.
     """
-    with _av_errors(), av.open(file, mode="r", options={"format_whitelist": _CONTAINERS}) as container:
+    with _av_errors(), av.open(file, mode="r", options={"format_whitelist": CONTAINERS}) as container:
         if not container.streams.audio:
             raise ReaderError("holds no sound")
         for frame in _gather(container.decode(container.streams.audio[0])):

@@ -7,13 +7,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import mutagen
+from mutagen.asf import ASFTags
 from mutagen.id3 import ID3
 
+from dnai.audio.readers import CONTAINERS
 from dnai.text import clean_text
 from dnai.tracks import Genre, parse_genre
 
 _MAX_GENRE_TAGS = 16
+_MAX_TRACK_NUMBER = 9999
+_ID3_FRAMES = {
+    "title": "TIT2",
+    "artist": "TPE1",
+    "albumartist": "TPE2",
+    "album": "TALB",
+    "tracknumber": "TRCK",
+    "date": "TDRC",
+    "genre": "TCON",
+}
+_ASF_NAMES = {
+    "title": "Title",
+    "artist": "Author",
+    "albumartist": "WM/AlbumArtist",
+    "album": "WM/AlbumTitle",
+    "tracknumber": "WM/TrackNumber",
+    "date": "WM/Year",
+    "genre": "WM/Genre",
+}
+_FFMPEG_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "author": "artist"}
+_CHUNKS = frozenset({".wav", ".aif", ".aiff", ".aifc"})
+"""Files whose tags may stand in chunks of their own kind, which mutagen does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +53,8 @@ class Tags:
     album: str
     year: int | None
     genre: Genre | None
+    album_artist: str = ""
+    track_number: int | None = None
 
 
 def read_tags(path: Path) -> Tags:
@@ -42,40 +69,46 @@ def read_tags(path: Path) -> Tags:
         album=clean_text(_first(fields, "album")),
         year=_parse_year(_first(fields, "date")),
         genre=_parse_genres(fields.get("genre", [])),
+        album_artist=clean_text(_first(fields, "albumartist")),
+        track_number=_parse_track_number(_first(fields, "tracknumber")),
     )
 
 
 def _read_fields(path: Path) -> Mapping[str, list[str]]:
     """The tags under the names that mutagen gives all formats, or nothing."""
     try:
-        file = mutagen.File(path, easy=True)
+        # What begins with ID3 mutagen takes for an mp3, and bare AAC has no other tags.
+        is_bare = path.suffix.lower() == ".aac"
+        tags = ID3(path) if is_bare else getattr(mutagen.File(path, easy=True), "tags", None)
     except (mutagen.MutagenError, OSError, ValueError, KeyError, IndexError):
-        return {}
-    if file is None or file.tags is None:
-        return {}
-    if isinstance(file.tags, ID3):
-        return _id3_fields(file.tags)
-    return {
-        key.lower(): [str(value) for value in values] for key, values in file.tags.items() if isinstance(values, list)
-    }
+        tags = None
+    if not tags:
+        return _chunk_fields(path) if path.suffix.lower() in _CHUNKS else {}
+    if isinstance(tags, ID3):
+        return _id3_fields(tags)
+    if isinstance(tags, ASFTags):
+        return {name: [str(value) for value in tags.get(key, [])] for name, key in _ASF_NAMES.items()}
+    return {key.lower(): [str(value) for value in values] for key, values in tags.items() if isinstance(values, list)}
 
 
 def _id3_fields(tags: ID3) -> Mapping[str, list[str]]:
-    """The same names for ID3 in wav files, for which mutagen has no easy form."""
-    frames = {
-        "title": "TIT2",
-        "artist": "TPE1",
-        "albumartist": "TPE2",
-        "album": "TALB",
-        "date": "TDRC",
-        "genre": "TCON",
-    }
-    found = {name: tags.getall(frame) for name, frame in frames.items()}  # type: ignore[no-untyped-call]  # half typed
+    """The same names for ID3 in wav, aiff and aac files, for which mutagen has no easy form."""
+    found = {name: tags.getall(frame) for name, frame in _ID3_FRAMES.items()}  # type: ignore[no-untyped-call]  # half typed
     return {
         name: [str(text) for text in (values[0].genres if name == "genre" else values[0].text)]
         for name, values in found.items()
         if values
     }
+
+
+def _chunk_fields(path: Path) -> Mapping[str, list[str]]:
+    """The same names for what FFmpeg finds, such as the INFO chunks of wav files."""
+    try:
+        with path.open("rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+            found = {key.lower(): [value] for key, value in container.metadata.items()}
+    except (av.FFmpegError, ValueError, OSError):
+        return {}
+    return {_FFMPEG_NAMES.get(key, key): values for key, values in found.items()}
 
 
 def _first(fields: Mapping[str, list[str]], name: str) -> str:
@@ -87,6 +120,13 @@ def _parse_year(text: str) -> int | None:
     """The year of ``2004``, ``2004-05-01`` or ``20040501``."""
     match = re.search(r"(?<!\d)(1[89]\d\d|20\d\d)(?=\D|$|\d{4}(?!\d))", text[:40])
     return int(match[1]) if match else None
+
+
+def _parse_track_number(text: str) -> int | None:
+    """The number of ``3``, ``03`` or ``3/12``."""
+    match = re.match(r"\s*0*(\d{1,4})\s*(?:/|$)", text[:40])
+    number = int(match[1]) if match else 0
+    return number if 0 < number <= _MAX_TRACK_NUMBER else None
 
 
 def _parse_genres(values: list[str]) -> Genre | None:

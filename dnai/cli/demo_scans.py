@@ -58,7 +58,7 @@ def scan_all(
     running: dict[str, Process] = {}
     estimate = Estimate()
     while waiting or running:
-        while waiting and len(running) < _at_once(tuple(states.values()), running):
+        while waiting and len(running) < (os.cpu_count() or 1):
             seat, folder = waiting.pop(0)
             running[seat.user] = processes.start(f"scan-{seat.user}", _command(seat, folder))
         for user, process in list(running.items()):
@@ -69,12 +69,6 @@ def scan_all(
         show(describe(tuple(states.values()), estimate, now=time.monotonic()))
         if running:
             time.sleep(_POLL_S)
-
-
-def _at_once(states: Sequence[ScanState], running: Mapping[str, Process]) -> int:
-    """How many scans may run: one alone until it is warm, since what it compiles is for the others, too."""
-    is_warm = any(state.analysed for state in states)
-    return (os.cpu_count() or 1) if is_warm or not running else 1
 
 
 def is_catalogued(seat: Seat, folder: Path, files: Mapping[Path, FileStamp], models: Sequence[GenreModel]) -> bool:
@@ -120,12 +114,14 @@ def describe(states: Sequence[ScanState], estimate: Estimate, *, now: float) -> 
     elif left_s is not None:
         left = f", about {tqdm.format_interval(round(left_s))} left"
     else:
-        left = "" if analysed else ", warming up (the first time half a minute)"
+        left = "" if analysed else ", warming up"
     return f"analysing music: {done} of {files} tracks ({each}){left}"
 
 
 def _command(seat: Seat, folder: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "dnai.cli", "scan", str(folder), "--data-dir", str(seat.data_dir)]
+    # There are as many scans at once as there are cores.
+    options = ["--data-dir", str(seat.data_dir), "--scan-processes", "1"]
+    return [sys.executable, "-P", "-m", "dnai.cli", "scan", str(folder), *options]
 
 
 def parse_state(state: ScanState, lines: Sequence[str], *, finished: bool) -> ScanState:

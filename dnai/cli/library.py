@@ -101,6 +101,8 @@ def _track_record(track: Track, known: CataloguedTrack, models: Sequence[GenreMo
         "title": track.title,
         "artist": track.artist,
         "album": track.album,
+        "album_artist": track.album_artist,
+        "track_number": track.track_number,
         "year": track.year,
         "genre": track.genre,
         "genre_origin": track.genre_origin,

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.audio.decode import Sink, SoundSource
+from dnai.audio.kinds import read_audio_type
 from dnai.audio.tags import read_tags
 from dnai.errors import AudioError, UnusableAudioError
 from dnai.genre.extractor import Extractor, Measurement
 from dnai.genre.model import GenreModel
 from dnai.library.rows import CataloguedFile, CataloguedTrack, FileStamp, Hearing
 from dnai.text import clean_text
-from dnai.tracks import AUDIO_SUFFIXES
 
 OpenExtractor = Callable[[GenreModel], Extractor]
 
@@ -67,7 +67,9 @@ def analyse_file(path: Path, stamp: FileStamp, ears: Sequence[Ear]) -> Catalogue
         year=tags.year,
         tag_genre=tags.genre,
         duration_s=source.duration_s,
-        audio_type=AUDIO_SUFFIXES[path.suffix.lower()],
+        audio_type=read_audio_type(path),
+        album_artist=tags.album_artist,
+        track_number=tags.track_number,
     )
     return CataloguedTrack(file, tuple(hearings))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import mutagen
 import numpy as np
 import pytest
+import soundfile
 from mutagen.id3 import ID3, TCON, TDRC, TPE2
 
 from dnai.audio.tags import Tags, read_tags
@@ -28,16 +29,54 @@ def sound_file(folder: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_tags_of_every_format_are_read(kind: str, tmp_path: Path) -> None:
-    """ID3 in mp3 and wav, Vorbis comments, and the atoms of m4a all give the same five things."""
-    written = {"title": "So What", "artist": "Miles Davis", "album": "Kind of Blue", "genre": "Jazz", "date": "1959"}
+    """ID3 in mp3, wav, aiff and aac, Vorbis comments, the atoms of m4a and the fields of wma give the same things."""
+    written = {
+        "title": "So What",
+        "artist": "Miles Davis",
+        "album": "Kind of Blue",
+        "genre": "Jazz",
+        "date": "1959",
+        "albumartist": "The Sextet",
+        "tracknumber": "1/5",
+    }
     path = tag(sound_file(tmp_path, kind), written)
-    assert read_tags(path) == Tags("So What", "Miles Davis", "Kind of Blue", 1959, Genre.JAZZ)
+    assert read_tags(path) == Tags("So What", "Miles Davis", "Kind of Blue", 1959, Genre.JAZZ, "The Sextet", 1)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff"])
+def test_tags_in_chunks_are_read_where_there_is_no_id3(kind: str, tmp_path: Path) -> None:
+    """As recorders and FFmpeg write them."""
+    path = tmp_path / f"My Song.{kind}"
+    with soundfile.SoundFile(path, "w", SR, channels=1) as file:
+        file.title, file.artist = "So What", "Miles Davis"
+        file.write(tone(duration_s=0.5))
+    assert (read_tags(path).title, read_tags(path).artist) == ("So What", "Miles Davis")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7),
+        ("07", 7),
+        ("7/12", 7),
+        (" 7 / 12", 7),
+        ("0", None),
+        ("A1", None),
+        ("", None),
+        ("-3", None),
+        ("99999", None),
+    ],
+)
+def test_track_numbers_are_found_in_the_ways_they_are_written(song: Path, text: str, number: int | None) -> None:
+    """With or without how many there are."""
+    assert read_tags(tag(song, {"tracknumber": text})).track_number == number
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_without_tags_the_file_name_is_the_title(kind: str, tmp_path: Path) -> None:
     """And nothing else is made up."""
-    assert read_tags(sound_file(tmp_path, kind)) == Tags("My Song", "", "", None, None)
+    path = sound_file(tmp_path, kind)
+    assert read_tags(path) == Tags(path.stem, "", "", None, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3\x04\x00\x00\xff\xff\xff\xff", b"fLaC" + bytes(40), b"OggS" * 30])
@@ -46,7 +85,7 @@ def test_tags_that_cannot_be_read_are_no_tags(kind: str, content: bytes, tmp_pat
     """Whether the file is sound is for the decoder to say."""
     path = tmp_path / f"broken.{kind}"
     path.write_bytes(content)
-    assert read_tags(path) == Tags("broken", "", "", None, None)
+    assert read_tags(path) == Tags(path.stem, "", "", None, None)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -18,13 +18,11 @@ FRESH = ScanState("Anna", files=8, done=0, analysed=0, has_news=True)
 
 def test_no_estimate_before_anything_is_done() -> None:
     """While the analysis warms up, it is said so, and no time is made up."""
-    assert describe([FRESH], Estimate(), now=10.0) == (
-        "analysing music: 0 of 8 tracks (Anna 0/8), warming up (the first time half a minute)"
-    )
+    assert describe([FRESH], Estimate(), now=10.0) == ("analysing music: 0 of 8 tracks (Anna 0/8), warming up")
 
 
 def test_estimate_follows_the_pace_since_the_first_file() -> None:
-    """The minute of warming up before the first file does not count."""
+    """What comes before the first file does not count."""
     estimate = Estimate()
     describe([ScanState("Anna", 8, 1, 1, has_news=True)], estimate, now=60.0)
     text = describe([ScanState("Anna", 8, 3, 3, has_news=True)], estimate, now=64.0)

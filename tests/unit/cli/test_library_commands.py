@@ -121,7 +121,7 @@ def test_tracks_as_json_have_all_that_is_known(dnai: Dnai, folder: Path) -> None
     jazz, other = dnai("tracks", "--json").json
     assert jazz.keys() == {
         *("path", "title", "artist", "album", "year", "genre", "genre_origin", "model_genre", "confidence"),
-        *("told_by", "heard", "duration_s", "type", "size_bytes"),
+        *("told_by", "heard", "duration_s", "type", "size_bytes", "album_artist", "track_number"),
     }
     assert (jazz["path"], jazz["genre"], jazz["genre_origin"]) == (str(folder / "a.flac"), "jazz", "tag")
     assert (jazz["year"], jazz["type"], jazz["duration_s"]) == (1959, "flac", 0.5)

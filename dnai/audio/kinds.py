@@ -1,0 +1,35 @@
+"""What kind of sound a file holds, where its name does not say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from dnai.audio.readers import CONTAINERS
+from dnai.tracks import AUDIO_SUFFIXES, AudioType
+
+
+def read_audio_type(path: Path) -> AudioType:
+    """Return the kind of a sound file: that of its name, and of an m4a file whether it holds AAC or ALAC.
+
+    A file that FFmpeg cannot open is of the kind that its name says.
+
+    Raises
+    ------
+    KeyError
+        When the name ends like that of no sound file.
+    """
+    kind = AUDIO_SUFFIXES[path.suffix.lower()]
+    if kind is AudioType.M4A and _codec(path) == "alac":
+        return AudioType.ALAC
+    return kind
+
+
+def _codec(path: Path) -> str:
+    """FFmpeg's name for the codec of the first stream of sound, or nothing."""
+    try:
+        with path.open("rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+            return container.streams.audio[0].codec_context.name if container.streams.audio else ""
+    except (av.FFmpegError, ValueError, OSError):
+        return ""
