@@ -36,8 +36,10 @@ def find_sound_files(root: Path) -> Iterator[tuple[Path, FileStamp]]:
             if os.path.splitext(name)[1].lower() not in AUDIO_SUFFIXES:  # noqa: PTH122  # a hundred thousand times
                 continue
             path = os.path.join(folder, name)  # noqa: PTH118  # likewise
-            stamp = _stamp(path)
-            if stamp is not None:
+            stamp = stamp_of(path)
+            if stamp is None:
+                _logger.warning("left out %s: it has gone, or cannot be reached", clean_text(path))
+            else:
                 yield Path(path), stamp
 
 
@@ -111,6 +113,18 @@ def folder_identity(folder: str | Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def stamp_of(path: str | Path) -> FileStamp | None:
+    """Return the stamp of a file, or of a link that leads nowhere; None when it is not there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a hundred thousand times
+    except OSError:
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return None
+    return FileStamp(status.st_size, status.st_mtime_ns)
+
+
 def _nearest_standing(folder: Path) -> Path:
     """The folder, or the first above it that there is; one that cannot even be asked for counts."""
     for each in (folder, *folder.parents):
@@ -140,16 +154,3 @@ def _is_away(folder: Path, root: Path, *, missing: int) -> bool:
 
 def _log_unreadable(error: OSError) -> None:
     _logger.warning("left out %s: %s", clean_text(os.fsdecode(error.filename or "")), error.strerror)
-
-
-def _stamp(path: str) -> FileStamp | None:
-    """The stamp of a file, or of a link that leads nowhere; None when it has gone meanwhile."""
-    try:
-        status = os.stat(path)  # noqa: PTH116  # a hundred thousand times
-    except OSError:
-        try:
-            status = os.lstat(path)
-        except OSError as error:
-            _log_unreadable(error)
-            return None
-    return FileStamp(status.st_size, status.st_mtime_ns)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dnai.library.catalogue import Catalogue
 from dnai.library.content import content_id
-from dnai.library.folders import absolute_root, away_files, find_sound_files, music_root, outermost
+from dnai.library.folders import absolute_root, away_files, find_sound_files, music_root, outermost, stamp_of
 from dnai.library.rows import Changes, Failure, FileStamp, KnownFile, Recognised
 
 
@@ -47,7 +47,10 @@ def known_roots(folders: Sequence[Path], catalogue: Catalogue) -> tuple[Path, ..
 
 
 def look_at(roots: Sequence[Path], catalogue: Catalogue, *, settle_s: float = 0.0) -> Look:
-    """Return what is new below the folders; files written to within `settle_s` seconds are left out of it."""
+    """Return what is new below the folders; files written to within `settle_s` seconds are left out of it.
+
+    What is new may have been moved or copied from any folder that the catalogue knows.
+    """
     known = catalogue.known_files(under=roots)
     failed = {failure.path: failure for failure in catalogue.failures(under=roots)}
     found = {path: stamp for root in roots if root.is_dir() for path, stamp in find_sound_files(root)}
@@ -55,7 +58,8 @@ def look_at(roots: Sequence[Path], catalogue: Catalogue, *, settle_s: float = 0.
     new = {path: stamp for path, stamp in found.items() if not _is_known(path, stamp, known, failed)}
     written_ns = time.time_ns() - round(settle_s * 1e9)
     settled = {path: stamp for path, stamp in new.items() if not settle_s or not _is_recent(stamp, written_ns)}
-    recognised = _recognise(settled, known, found)
+    candidates = catalogue.known_files() if settled else known
+    recognised = _recognise(settled, candidates, found)
     standing = {path: file for path, file in known.items() if path in found and path not in new}
     moved = {one.track for one in recognised if not one.is_copy}
     gone = [path for path in {**known, **failed} if path not in found and path not in away]
@@ -69,7 +73,7 @@ def look_at(roots: Sequence[Path], catalogue: Catalogue, *, settle_s: float = 0.
     return Look(
         changes=changes,
         fresh={path: stamp for path, stamp in settled.items() if path not in named},
-        standing={**standing, **_renamed(recognised, known)},
+        standing={**standing, **_renamed(recognised, candidates)},
         unchanged=len(found) - len(new),
         dropped=sum(path not in known or known[path].track not in moved for path in gone),
         absent=sum(path in known and known[path].track not in moved for path in away),
@@ -111,13 +115,18 @@ def _recognise(
         others = [(other, file) for other, file in by_size[stamp.size_bytes] if other != path or file.is_absent]
         content = _content(path) if others else None
         alike = [(other, file) for other, file in others if file.content_id == content]
-        free = [file for other, file in alike if file.track not in taken and found.get(other) != file.stamp]
+        free = [file for other, file in alike if file.track not in taken and not _is_there(other, file.stamp, found)]
         if free:
             taken.add(free[0].track)
         if alike:
             track = (free[0] if free else alike[0][1]).track
             recognised.append(Recognised(track, path, stamp, is_copy=not free))
     return recognised
+
+
+def _is_there(path: Path, stamp: FileStamp, found: Mapping[Path, FileStamp]) -> bool:
+    """Whether a known file stands where it was, be it below the folders, where it was `found`, or elsewhere."""
+    return (found[path] if path in found else stamp_of(path)) == stamp
 
 
 def _content(path: Path) -> str | None:

@@ -212,6 +212,21 @@ def test_several_folders_are_one_scan(scanned: Scanned, tmp_path: Path) -> None:
     assert len(scanned.catalogue.known_files(under=[other])) == 1
 
 
+def test_files_moved_and_copied_from_another_folder_are_recognised(scanned: Scanned, tmp_path: Path) -> None:
+    """Also when only the folder is scanned that they have come to."""
+    other = tmp_path / "other"
+    other.mkdir()
+    before = scanned.catalogue.known_files()
+    (scanned.root / "00.mp3").rename(other / "moved.mp3")
+    (other / "copy.mp3").write_bytes((scanned.root / "01.mp3").read_bytes())
+    assert scanned.scan(other) == ScanSummary(0, 0, unchanged=0, dropped=0, recognised=2)
+    after = scanned.catalogue.known_files()
+    assert after[other / "moved.mp3"].track == before[scanned.root / "00.mp3"].track
+    assert after[scanned.root / "01.mp3"].track == before[scanned.root / "01.mp3"].track
+    assert (len(after), scanned.root / "00.mp3" in after) == (13, False)
+    assert scanned.scan() == ScanSummary(0, 0, unchanged=11, dropped=0)
+
+
 def test_files_of_an_older_catalogue_are_identified_in_passing(scanned: Scanned) -> None:
     """And are recognised from then on."""
     scanned.catalogue._connection.execute("UPDATE tracks SET content_id = NULL")
