@@ -23,6 +23,7 @@ from dnai.config import Address, Settings
 from dnai.errors import CatalogueError
 from dnai.library.collection import LiveCollection
 from dnai.library.models import load_models
+from dnai.library.scan_state import ScanStateReader
 from dnai.stream.client import PeerClient
 from dnai.tracks import Track
 from web.audio import audio_blueprint
@@ -33,6 +34,7 @@ from web.listener import Listener
 from web.login import GuessLimiter, has_entered, login_blueprint
 from web.payloads import MAX_MESSAGE_CHARS
 from web.peers import address_rule
+from web.scans import ScanWatch, tell_over
 from web.security import SECURITY_HEADERS, Gate, HostList
 from web.server import Served
 from web.streams import Streams
@@ -128,9 +130,12 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
         circle.start(wait_s=FIRST_CONNECT_S)
     housekeeping = Housekeeping(chat, parts.tabs)
     housekeeping.start()
+    scan_watch = ScanWatch(ScanStateReader(settings.catalogue_path), parts.tabs, tell=tell_over(chat.socketio))
+    scan_watch.start()
 
     def close() -> None:
         housekeeping.stop()
+        scan_watch.stop()
         parts.tabs.close()
         parts.streams.close_all()
         peers.close()

@@ -101,6 +101,11 @@ class ChatEvents:
         self._visits: dict[str, Visit] = {}
         self._last_status: StatusShown | None = None
 
+    @property
+    def socketio(self) -> SocketIO:
+        """The line to the pages."""
+        return self._socketio
+
     def register(self) -> None:
         """Have Socket.IO call the handlers."""
         on_event = self._socketio.on_event

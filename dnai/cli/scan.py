@@ -22,7 +22,7 @@ from dnai.library.look import known_roots
 from dnai.library.models import load_models
 from dnai.library.pool import Pool
 from dnai.library.rows import Failure
-from dnai.library.scan_lock import Holder
+from dnai.library.scan_lock import describe_holder
 from dnai.library.scanner import ScanProgress, ScanSummary, scan_folders
 from dnai.library.watching import QUIET_S, Watch
 from dnai.text import clean_text
@@ -118,7 +118,7 @@ def _scan(
                 preparing=prepare,
             ),
             report=report,
-            waiting=lambda holder: display.say(_describe_holder(holder)),
+            waiting=lambda holder: display.say(describe_holder(holder)),
             settle_s=settle_s,
         )
         publication.finish(summary)
@@ -127,11 +127,6 @@ def _scan(
             display.skip(clean_text(str(failure.path), max_chars=1000), failure.reason)
             told.add(failure)
     return summary
-
-
-def _describe_holder(holder: Holder | None) -> str:
-    who = f"process {holder.pid}, since {holder.since}" if holder else "another process"
-    return f"waiting for the scan of this catalogue that runs already ({who})"
 
 
 def _cores() -> int:

@@ -23,6 +23,12 @@ class Holder:
     since: str
 
 
+def describe_holder(holder: Holder | None) -> str:
+    """Return in words that a scan is waited for, and whose it is, as far as that is known."""
+    who = f"process {holder.pid}, since {holder.since}" if holder else "another process"
+    return f"waiting for the scan of this catalogue that runs already ({who})"
+
+
 def lock_path(catalogue_path: Path) -> Path:
     """Return where the lock of a catalogue stands."""
     return catalogue_path.with_name(f"{catalogue_path.name}.scan-lock")

@@ -31,7 +31,7 @@ _MAX_BYTES = 4096
 _logger = logging.getLogger(__name__)
 
 _Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-_Amount = Annotated[float, Meta(ge=0, le=1e9)]
+_Amount = Annotated[float, Meta(ge=0, le=1e12)]
 _Text = Annotated[str, Meta(max_length=1000)]
 
 

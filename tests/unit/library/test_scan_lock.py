@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dnai.errors import CatalogueError
-from dnai.library.scan_lock import Holder, lock_path, scan_lock
+from dnai.library.scan_lock import Holder, lock_path, scan_holder, scan_lock
 from tests.conftest import Eventually
 
 
@@ -56,3 +56,26 @@ def test_a_place_without_room_for_a_lock_is_named(tmp_path: Path) -> None:
         scan_lock(tmp_path / "nowhere" / "catalogue.sqlite3", waiting=print),
     ):
         pass
+
+
+def test_who_scans_can_be_asked_without_being_in_the_way(tmp_path: Path) -> None:
+    """Before, while and after it; the one who asks makes no file and keeps no lock."""
+    path = tmp_path / "catalogue.sqlite3"
+    assert scan_holder(path) is None
+    assert list(tmp_path.iterdir()) == []
+    with scan_lock(path, waiting=print):
+        holder = scan_holder(path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        assert scan_holder(path) == holder
+    assert scan_holder(path) is None
+    with scan_lock(path, waiting=lambda holder: pytest.fail(f"waited for {holder}")):
+        pass
+
+
+def test_a_lock_that_says_nothing_sensible_names_nobody(tmp_path: Path) -> None:
+    """As in the instant in which it is taken."""
+    path = tmp_path / "catalogue.sqlite3"
+    with scan_lock(path, waiting=print):
+        lock_path(path).write_bytes(b"\xff\x00 who knows")
+        assert scan_holder(path) is None

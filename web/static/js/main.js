@@ -5,6 +5,7 @@ import { showCircle, showEmptyCircle } from "./circle.js";
 import { connect } from "./connection.js";
 import { Player } from "./player.js";
 import { PlaylistView } from "./playlist.js";
+import { hideScan, showScan } from "./scan.js";
 import { listenForKeys } from "./shortcuts.js";
 import { showStatus } from "./status.js";
 
@@ -46,6 +47,8 @@ socket.on("welcome", ({ history }) => chat.begin(history));
 socket.on("line", ({ kind, text }) => chat.show(kind, text));
 socket.on("quiet", () => chat.waiting(false));
 socket.on("status", showStatus);
+socket.on("scan", showScan);
+socket.on("disconnect", hideScan);
 socket.on("circle", showCircle);
 socket.on("playlist", (playlist) => {
   queue.show(playlist);
