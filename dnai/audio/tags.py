@@ -79,7 +79,7 @@ def _read_fields(path: Path) -> Mapping[str, list[str]]:
     try:
         # What begins with ID3 mutagen takes for an mp3, and bare AAC has no other tags.
         is_bare = path.suffix.lower() == ".aac"
-        tags = ID3(path) if is_bare else getattr(mutagen.File(path, easy=True), "tags", None)
+        tags = _load_id3(path) if is_bare else getattr(mutagen.File(path, easy=True), "tags", None)
     except (mutagen.MutagenError, OSError, ValueError, KeyError, IndexError):
         tags = None
     if not tags:
@@ -87,8 +87,13 @@ def _read_fields(path: Path) -> Mapping[str, list[str]]:
     if isinstance(tags, ID3):
         return _id3_fields(tags)
     if isinstance(tags, ASFTags):
-        return {name: [str(value) for value in tags.get(key, [])] for name, key in _ASF_NAMES.items()}
+        found = {name: tags.get(key, []) for name, key in _ASF_NAMES.items()}  # type: ignore[no-untyped-call]  # half typed
+        return {name: [str(value) for value in values] for name, values in found.items()}
     return {key.lower(): [str(value) for value in values] for key, values in tags.items() if isinstance(values, list)}
+
+
+def _load_id3(path: Path) -> ID3:
+    return ID3(path)  # type: ignore[no-untyped-call]  # half typed
 
 
 def _id3_fields(tags: ID3) -> Mapping[str, list[str]]:

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "scan": ("dnai.cli.scan:scan_command", "analyse a folder of music into your catalogue"),
         "tracks": ("dnai.cli.library:tracks_command", "list the tracks of your catalogue"),
         "taste": ("dnai.cli.library:taste_command", "show your midpoint of each genre"),
+        "forget": ("dnai.cli.forgetting:forget_command", "forget what the catalogue knows of a folder"),
         "worker": ("workers.worker:worker_command", "offer a folder of music to your circle"),
         "web": ("dnai.cli.web:web_command", "serve the page with the chat and the player"),
         "ask": ("dnai.cli.ask:ask_command", "ask for music from the terminal"),
