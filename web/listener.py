@@ -157,7 +157,7 @@ class Listener:
             logger.info("who is there is not known: %s", error)
             return None
 
-    def own_tracks(self) -> tuple[Track, ...]:
+    def own_tracks(self) -> Sequence[Track]:
         """Return the listener's own tracks; raises `CatalogueError`."""
         return self._live.current().tracks
 

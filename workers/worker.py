@@ -142,13 +142,13 @@ class Worker:
             self._scans.step()
             began_at = time.monotonic()
             collection = self._live.current()
-            pause_s = max(_POLL_S, _REST_SHARE * (time.monotonic() - began_at))
             if collection is not self._shown:
                 provider.shelf = self._shelf = Shelf(collection.tracks, collection.spaces)
                 if len(collection) != len(self._shown):
                     _logger.info("now sharing %d tracks", len(collection))
                     consumer.announce()
                 self._shown = collection
+            pause_s = max(_POLL_S, _REST_SHARE * (time.monotonic() - began_at))
 
 
 class _Scans:

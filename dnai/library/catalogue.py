@@ -18,31 +18,28 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnai.errors import CatalogueError, CatalogueFullError
 from dnai.genre.model import GenreAnswer, GenreModel
 from dnai.library import schema
+from dnai.library.moment import FEATURE_TYPE, Moment, join_features
 from dnai.library.rows import (
     CataloguedFile,
     CataloguedTrack,
     Changes,
     Failure,
     FileStamp,
-    HeardRows,
     Hearing,
     KnownFile,
     Outdated,
     Recognised,
-    Snapshot,
 )
 from dnai.text import clean_text
-from dnai.tracks import AUDIO_SUFFIXES, AudioType, Genre
+from dnai.tracks import AudioType, Genre
 
 _BUSY_TIMEOUT_S = 30.0
 _RETRY_S = 0.02
 _logger = logging.getLogger(__name__)
-_FEATURE_TYPE = np.dtype("<f8")
 _GENRES = {genre.value: genre for genre in Genre}
 _AUDIO_TYPES = {kind.value: kind for kind in AudioType}
 _FILE_COLUMNS = (
@@ -186,28 +183,23 @@ class Catalogue:
             rows = [(content, track) for track, content in content_ids.items()]
             connection.executemany("UPDATE tracks SET content_id = ? WHERE id = ?", rows)
 
-    def snapshot(self, feature_ids: Sequence[str], *, under: Under = None) -> Snapshot:
-        """Return the files in the order of their paths, with what was heard in them, all as of one moment.
+    @contextlib.contextmanager
+    def moment(self, *, under: Under = None, since: int | None = None) -> Iterator[Moment]:
+        """Let the catalogue be read in columns, all of it as of one moment.
 
         Parameters
         ----------
-        feature_ids
-            Which features are wanted.
         under
             Only files below this folder, or these. What is on a disk that is away is left out.
+        since
+            The `Moment.revision` that is known already: only what has changed since is read.
         """
         condition, values = _below(under, "absent = 0")
         with self._reading() as connection:
-            found = connection.execute(
-                f"SELECT id, {_FILE_COLUMNS} FROM tracks{condition} ORDER BY path",  # noqa: S608  # constants
-                values,
-            ).fetchall()
-            position = {row[0]: i for i, row in enumerate(found)}
-            heard = {one: self._heard(connection, one, position) for one in feature_ids}
-        return Snapshot([_file(row[1:]) for row in found], heard)
+            yield Moment(connection, self._path, condition=condition, values=values, since=since)
 
     def tracks(self, *, under: Under = None) -> list[CataloguedTrack]:
-        """Return the tracks of `snapshot` with all that was heard in them; slower than that."""
+        """Return the tracks with all that was heard in them, in the order of their paths; slower than `moment`."""
         condition, values = _below(under, "absent = 0")
         with self._reading() as connection:
             files = connection.execute(
@@ -246,7 +238,9 @@ class Catalogue:
                 "AND (model_id <> ? OR space_id <> ?) ORDER BY track LIMIT ?",
                 (after, model.feature_id, model.model_id, model.space_id, limit),
             ).fetchall()
-        return Outdated([row[0] for row in rows], self._joined([row[1] for row in rows], model.feature_id))
+        blobs = [row[1] for row in rows]
+        features = join_features(blobs, model.feature_id, path=self._path, dimension=model.dimension)
+        return Outdated([row[0] for row in rows], features)
 
     def put_answers(self, model: GenreModel, ids: Sequence[int], answers: Sequence[GenreAnswer]) -> None:
         """Write what `model` answers, in place of another classifier's answers, to features that are kept."""
@@ -269,32 +263,6 @@ class Catalogue:
             rows = self._connection.execute(f"SELECT * FROM failures{condition} ORDER BY path", values)  # noqa: S608  # a constant
             return [Failure(_path(row[0]), FileStamp(row[1], row[2]), row[3], bool(row[4])) for row in rows]
 
-    def _heard(self, connection: sqlite3.Connection, feature_id: str, position: dict[int, int]) -> HeardRows:
-        found = connection.execute(
-            "SELECT track, genre, confidence, is_sure, features FROM hearings "
-            "WHERE feature_id = ? AND genre IS NOT NULL",
-            (feature_id,),
-        ).fetchall()
-        found = [row for row in found if row[0] in position]
-        tracks, genres, confidences, are_sure, blobs = zip(*found, strict=True) if found else ((),) * 5
-        rows = np.array([position[track] for track in tracks], dtype=np.intp)
-        order = np.argsort(rows)
-        return HeardRows(
-            rows=rows[order],
-            features=self._joined(blobs, feature_id)[order],
-            genres=[_GENRES[genres[i]] for i in order],
-            confidences=[confidences[i] for i in order],
-            are_sure=[are_sure[i] for i in order],
-        )
-
-    def _joined(self, blobs: Sequence[bytes], feature_id: str) -> NDArray[np.float64]:
-        """The raw features of rows as one array: they all have the same length."""
-        if not blobs:
-            return np.empty((0, 0), dtype=_FEATURE_TYPE)
-        if len({len(blob) for blob in blobs}) > 1 or len(blobs[0]) % _FEATURE_TYPE.itemsize:
-            raise CatalogueError(f"the catalogue {self._path} is damaged: features {feature_id} of different lengths")
-        return np.frombuffer(b"".join(blobs), dtype=_FEATURE_TYPE).reshape(len(blobs), -1)
-
     def _prepare(self) -> None:
         with self._translated():
             _log_ahead(self._connection)
@@ -303,14 +271,14 @@ class Catalogue:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 schema.create(connection)
-            elif version in {1, 2}:
+            elif version in schema.OLDER_VERSIONS:
                 self._move_up(connection, version)
             elif version != schema.SCHEMA_VERSION:
                 raise CatalogueError(
                     f"the catalogue {self._path} is of version {version}; "
                     f"this program knows version {schema.SCHEMA_VERSION}"
                 )
-        if version in {1, 2}:
+        if version in schema.OLDER_VERSIONS:
             schema.copy_path(self._path).unlink(missing_ok=True)
 
     def _move_up(self, connection: sqlite3.Connection, version: int) -> None:
@@ -390,10 +358,9 @@ def _rename(connection: sqlite3.Connection, track: int, one: Recognised, *, titl
     key = os.fsencode(one.path)
     _drop_tracks(connection, [(key,)])
     connection.execute("DELETE FROM failures WHERE path = ?", (key,))
-    kind = AUDIO_SUFFIXES[one.path.suffix.lower()]
     connection.execute(
-        "UPDATE tracks SET path = ?, size_bytes = ?, mtime_ns = ?, title = ?, audio_type = ?, absent = 0 WHERE id = ?",
-        (key, one.stamp.size_bytes, one.stamp.mtime_ns, title or _file_title(one.path), kind, track),
+        "UPDATE tracks SET path = ?, size_bytes = ?, mtime_ns = ?, title = ?, absent = 0 WHERE id = ?",
+        (key, one.stamp.size_bytes, one.stamp.mtime_ns, title or _file_title(one.path), track),
     )
 
 
@@ -423,14 +390,14 @@ def _drop_tracks(connection: sqlite3.Connection, keys: Sequence[tuple[bytes]]) -
 def _hearing_row(hearing: Hearing) -> tuple[Any, ...]:
     answer = hearing.answer
     told = (answer.genre, answer.confidence, answer.is_sure) if answer else (None, None, None)
-    numbers = hearing.features.astype(_FEATURE_TYPE).tobytes()
+    numbers = hearing.features.astype(FEATURE_TYPE).tobytes()
     return hearing.feature_id, hearing.space_id, hearing.model_id, *told, hearing.reason, numbers
 
 
 def _hearing(row: tuple[Any, ...]) -> Hearing:
     feature_id, space_id, model_id, genre, confidence, is_sure, reason, numbers = row
     answer = GenreAnswer(Genre(genre), confidence, bool(is_sure)) if genre else None
-    features = np.frombuffer(numbers, dtype=_FEATURE_TYPE)
+    features = np.frombuffer(numbers, dtype=FEATURE_TYPE)
     return Hearing(feature_id, space_id, model_id, features, answer, reason)
 
 

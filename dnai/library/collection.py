@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnai.genre.model import GenreAnswer, GenreModel
+from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue, Under
-from dnai.library.rows import CataloguedFile, Snapshot
+from dnai.library.columns import NO_GENRE, NOWHERE, Objects
+from dnai.library.register import Register, Snapshot
+from dnai.library.track_list import ORIGINS, GenreColumns, TrackList
 from dnai.tracks import GenreOrigin, Track
 
 
@@ -20,21 +22,28 @@ from dnai.tracks import GenreOrigin, Track
 class SpaceVectors:
     """The vectors of one feature space, of those tracks that have one.
 
-    `rows`, shape ``(k,)``, ascend and say which tracks they are; `vectors` have shape ``(k, d)``. The
-    classifier `model_id` only informs.
+    `rows`, shape ``(k,)``, ascend and say which tracks they are. Their vectors are rows of `matrix`,
+    shape ``(m, d)``: those that `places`, shape ``(k,)``, names, or all of it. The classifier
+    `model_id` only informs.
     """
 
     space_id: str
     model_id: str
     rows: NDArray[np.intp]
-    vectors: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+    places: NDArray[np.intp] | None = None
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors in the order of `rows`, shape ``(k, d)``; made anew each time where `places` are given."""
+        return self.matrix if self.places is None else self.matrix[self.places]
 
     def vector(self, row: int) -> NDArray[np.float32] | None:
         """Return the vector, shape ``(d,)``, of the track at `row`, or None where it has none."""
-        place = int(np.searchsorted(self.rows, row))
-        if place == len(self.rows) or self.rows[place] != row:
+        i = int(np.searchsorted(self.rows, row))
+        if i == len(self.rows) or self.rows[i] != row:
             return None
-        vector: NDArray[np.float32] = self.vectors[place]
+        vector: NDArray[np.float32] = self.matrix[i if self.places is None else self.places[i]]
         return vector
 
 
@@ -69,16 +78,12 @@ class Collection:
     """
 
     def __init__(self, snapshot: Snapshot, models: Sequence[GenreModel], *, use_tags: bool = True) -> None:
-        told = _first_answers(snapshot, models)
-        again = _repeated(snapshot.files)
-        tracks = [
-            None if i in again else _track(file, told.get(i), use_tags=use_tags)
-            for i, file in enumerate(snapshot.files)
-        ]
-        kept = np.array([track is not None for track in tracks], dtype=bool)
-        self.tracks: tuple[Track, ...] = tuple(track for track in tracks if track is not None)
+        files = snapshot.files
+        genres = _genres(snapshot, models, use_tags=use_tags)
+        kept = np.flatnonzero((genres.codes != NO_GENRE) & ~_repeated(files.contents))
+        self._tracks = TrackList(files, genres, kept, model_names=[model.name for model in models])
+        self.tracks: Sequence[Track] = self._tracks
         self.spaces: tuple[SpaceVectors, ...] = tuple(_space(snapshot, model, kept) for model in models)
-        self._rows = {track.path: row for row, track in enumerate(self.tracks)}
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -91,7 +96,9 @@ class Collection:
         KeyError
             For a track that is not in the collection.
         """
-        row = self._rows[track.path]
+        row = self._tracks.find(track.path)
+        if row is None:
+            raise KeyError(track.path)
         found = {space.space_id: space.vector(row) for space in self.spaces}
         return {space_id: vector for space_id, vector in found.items() if vector is not None}
 
@@ -100,12 +107,13 @@ def read_collection(
     catalogue: Catalogue, models: Sequence[GenreModel], *, use_tags: bool = True, under: Under = None
 ) -> Collection:
     """Return the collection as the catalogue has it now; raises `CatalogueError`."""
-    snapshot = catalogue.snapshot([model.feature_id for model in models], under=under)
-    return Collection(snapshot, models, use_tags=use_tags)
+    return Collection(Register(models, under=under).read(catalogue), models, use_tags=use_tags)
 
 
 class LiveCollection:
     """Gives the collection as it stands now; for several threads.
+
+    Of a catalogue that has been read before, only what has changed since is read.
 
     Parameters
     ----------
@@ -132,10 +140,12 @@ class LiveCollection:
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self._version: int | None = None
-        self._current = Collection(Snapshot(), models)
+        self._register = Register(models, under=under)
+        self._snapshot = Snapshot()
+        self._current = Collection(self._snapshot, models)
 
     def current(self) -> Collection:
-        """Return the collection; the same object as before while the catalogue has not changed.
+        """Return the collection; the same object as before while no track in the catalogue has changed.
 
         Raises
         ------
@@ -147,11 +157,13 @@ class LiveCollection:
                 if not self._path.is_file():
                     return self._current
                 self._catalogue = Catalogue(self._path, shared=True)
+                self._register = Register(self._models, under=self._under)
             version = self._catalogue.version()
             if version != self._version:
-                self._current = read_collection(
-                    self._catalogue, self._models, use_tags=self._use_tags, under=self._under
-                )
+                snapshot = self._register.read(self._catalogue)
+                if snapshot is not self._snapshot:
+                    self._current = Collection(snapshot, self._models, use_tags=self._use_tags)
+                    self._snapshot = snapshot
                 self._version = version
             return self._current
 
@@ -164,63 +176,47 @@ class LiveCollection:
                 self._version = None
 
 
-def _first_answers(snapshot: Snapshot, models: Sequence[GenreModel]) -> Mapping[int, tuple[GenreAnswer, str]]:
-    """For each file that a model has heard, the answer of the preferred one, and its name."""
-    told: dict[int, tuple[GenreAnswer, str]] = {}
-    for model in models:
+def _genres(snapshot: Snapshot, models: Sequence[GenreModel], *, use_tags: bool) -> GenreColumns:
+    """The genre of each file: of its tag, or what the preferred of the models that have heard it says."""
+    files = snapshot.files
+    answers, told_by = np.full(len(files), NO_GENRE, dtype=np.int8), np.full(len(files), NOWHERE, dtype=np.int8)
+    confidences, are_sure = np.zeros(len(files)), np.zeros(len(files), dtype=bool)
+    for i, model in enumerate(models):
         heard = snapshot.heard.get(model.feature_id)
-        for i, row in enumerate(heard.rows.tolist() if heard else ()):
-            if heard and row not in told:
-                told[row] = (heard.answer(i), model.name)
-    return told
-
-
-def _repeated(files: Sequence[CataloguedFile]) -> set[int]:
-    """The files whose content is that of one before them."""
-    seen: set[str] = set()
-    repeated: set[int] = set()
-    for i, file in enumerate(files):
-        if file.content_id in seen:
-            repeated.add(i)
-        elif file.content_id is not None:
-            seen.add(file.content_id)
-    return repeated
-
-
-def _track(file: CataloguedFile, told: tuple[GenreAnswer, str] | None, *, use_tags: bool) -> Track | None:
-    answer, told_by = told or (None, "")
-    if use_tags and file.tag_genre is not None:
-        genre, origin = file.tag_genre, GenreOrigin.TAG
-    elif answer is not None:
-        genre, origin = answer.genre, GenreOrigin.MODEL if answer.is_sure else GenreOrigin.UNSURE
-    else:
-        return None
-    return Track(
-        path=file.path,
-        title=file.title,
-        artist=file.artist,
-        album=file.album,
-        year=file.year,
-        genre=genre,
-        genre_origin=origin,
-        model_genre=answer.genre if answer else None,
-        confidence=answer.confidence if answer else 0.0,
-        duration_s=file.duration_s,
-        audio_type=file.audio_type,
-        size_bytes=file.size_bytes,
-        mtime_ns=file.mtime_ns,
+        if heard is not None:
+            new = np.flatnonzero((told_by == NOWHERE) & (heard.answers["code"] != NO_GENRE))
+            found = heard.answers[new]
+            answers[new], confidences[new], are_sure[new] = found["code"], found["confidence"], found["is_sure"]
+            told_by[new] = i
+    by_tag = (files.tags != NO_GENRE) & use_tags
+    unsure = np.where(are_sure, ORIGINS.index(GenreOrigin.MODEL), ORIGINS.index(GenreOrigin.UNSURE))
+    return GenreColumns(
+        codes=np.where(by_tag, files.tags, answers),
+        origins=np.where(by_tag, ORIGINS.index(GenreOrigin.TAG), unsure).astype(np.int8),
+        answers=answers,
+        confidences=confidences,
         told_by=told_by,
     )
 
 
-def _space(snapshot: Snapshot, model: GenreModel, kept: NDArray[np.bool_]) -> SpaceVectors:
-    """The vectors of a model's space; `kept` says which files of the snapshot became tracks, shape ``(n,)``."""
+def _repeated(contents: Objects) -> NDArray[np.bool_]:
+    """Whether the content of each file is that of one before it, shape ``(n,)``."""
+    repeated = np.zeros(len(contents), dtype=bool)
+    known = [content for content in contents if content is not None]
+    if len(set(known)) < len(known):
+        seen: set[object] = {None}
+        for row, content in enumerate(contents):
+            repeated[row] = content in seen and content is not None
+            seen.add(content)
+    return repeated
+
+
+def _space(snapshot: Snapshot, model: GenreModel, kept: NDArray[np.intp]) -> SpaceVectors:
+    """The vectors of a model's space; `kept` are the rows of the files that are tracks."""
     heard = snapshot.heard.get(model.feature_id)
-    if heard is None or not len(heard.rows):
+    if heard is None:
         none = np.empty((0, model.dimension), dtype=np.float32)
         return SpaceVectors(model.space_id, model.model_id, np.empty(0, dtype=np.intp), none)
-    # Whatever a model has heard has an answer, and so is a track, unless its content is there already.
-    which = kept[heard.rows]
-    rows = (np.cumsum(kept) - 1)[heard.rows[which]]
-    features = heard.features if which.all() else heard.features[which]
-    return SpaceVectors(model.space_id, model.model_id, rows, model.vectors(features))
+    places = heard.answers["place"][kept]
+    rows = np.flatnonzero(places != NOWHERE)
+    return SpaceVectors(model.space_id, model.model_id, rows, heard.vectors, places[rows])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,33 +118,6 @@ class Changes:
     away: Sequence[Path] = ()
     back: Sequence[Path] = ()
     recognised: Sequence[Recognised] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeardRows:
-    """Everything that was heard by one model: row ``i`` is of the file at ``rows[i]`` of the snapshot.
-
-    `rows` ascend, shape ``(k,)``; `features` are raw, shape ``(k, d)``. The answers are kept in columns of
-    length ``k``, since there may be a hundred thousand of them.
-    """
-
-    rows: NDArray[np.intp]
-    features: NDArray[np.float64]
-    genres: Sequence[Genre]
-    confidences: Sequence[float]
-    are_sure: Sequence[int]
-
-    def answer(self, i: int) -> GenreAnswer:
-        """Return the answer of row `i`."""
-        return GenreAnswer(self.genres[i], self.confidences[i], is_sure=bool(self.are_sure[i]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """A catalogue at one moment: its files by their paths, and what was heard, by the id of the features."""
-
-    files: Sequence[CataloguedFile] = ()
-    heard: Mapping[str, HeardRows] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

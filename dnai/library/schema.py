@@ -9,7 +9,10 @@ from pathlib import Path
 from dnai.audio.features import FEATURE_DEFINITION, FEATURE_NAMES
 from dnai.genre.model import make_feature_id
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+OLDER_VERSIONS = frozenset({1, 2, 3})
+LOG_LENGTH = 20_000
+"""How many changes the catalogue remembers; whoever has missed more reads everything."""
 
 _TABLES = """
 CREATE TABLE tracks (
@@ -52,6 +55,21 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
+# The number of the last change of each track, written by the database itself, whoever changes what. Numbers never
+# come again, and the last one is kept in sqlite_sequence.
+_LOG = f"""
+CREATE TABLE changes (revision INTEGER PRIMARY KEY AUTOINCREMENT, track INTEGER NOT NULL UNIQUE);
+CREATE TRIGGER changes_are_bounded AFTER INSERT ON changes BEGIN
+    DELETE FROM changes WHERE revision <= NEW.revision - {LOG_LENGTH};
+END;
+"""  # noqa: S608  # a constant
+_LOGGED = """
+CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
+    DELETE FROM changes WHERE track = {row};
+    INSERT INTO changes (track) VALUES ({row});
+END;
+"""  # constants
+
 # Version 1 knew the 26 means of one model only, and did not say in which space.
 _FROM_VERSION_1 = """
 ALTER TABLE tracks RENAME TO tracks_1;
@@ -77,6 +95,7 @@ ALTER TABLE tracks ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, within the transaction that is open."""
     _run(connection, _TABLES + _FAILURES)
+    _start_log(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -96,12 +115,25 @@ def move_up(connection: sqlite3.Connection, path: Path, *, version: int) -> None
     if version == 1:
         feature_id = make_feature_id("librosa26", FEATURE_DEFINITION, FEATURE_NAMES)
         _run(connection, _FROM_VERSION_1.format(tables=_TABLES, feature_id=feature_id))
-    else:
+    elif version == 2:
         _run(connection, _FROM_VERSION_2)
+    _start_log(connection)  # version 3 did not say what has changed
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _start_log(connection: sqlite3.Connection) -> None:
+    """Let the database note from now on which tracks change."""
+    _run(connection, _LOG)
+    for table, key in (("tracks", "id"), ("hearings", "track")):
+        for event, row in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD")):
+            _run(connection, _LOGGED.format(table=table, event=event, row=f"{row}.{key}"))
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:
     """One by one: `executescript` would end the transaction."""
-    for statement in statements.split(";"):
-        connection.execute(statement)
+    statement = ""
+    for part in statements.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):  # a trigger is one with those that are in it
+            connection.execute(statement)
+            statement = ""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from dnai.errors import UsageError
 from dnai.library.collection import SpaceVectors
+from dnai.library.columns import GENRES
+from dnai.library.track_list import genre_codes
 from dnai.tracks import Genre, Track
 
 
@@ -63,5 +65,5 @@ def space_midpoints(
 
     Raises as `genre_midpoints`.
     """
-    genres = [tracks[row].genre for row in space.rows.tolist()]
+    genres = [GENRES[code] for code in genre_codes(tracks)[space.rows].tolist()]
     return genre_midpoints(genres, space.vectors, reference=reference)

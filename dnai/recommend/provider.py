@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from dnai.errors import ProtocolError, UsageError
 from dnai.library.collection import SpaceVectors
-from dnai.recommend.distance import euclidean_distances
+from dnai.library.columns import GENRES
+from dnai.library.track_list import TrackList, genre_codes
+from dnai.recommend.distance import euclidean_distances, nearest_rows
 from dnai.recommend.messages import Decline, Goodbye, Hello, Offer, Request
 from dnai.tracks import MAX_PLAYLIST_TRACKS, Genre, Track
 
@@ -23,8 +25,6 @@ NEARLY_ALL = 0.9
 """A space that covers this share of what the best-covered one does counts as known, as `Shelf.choose_space` says."""
 
 _MAX_USERS_COUNTED = 1000
-_GENRES = tuple(Genre)
-_CODES = {genre: code for code, genre in enumerate(_GENRES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,19 +53,16 @@ class Shelf:
     """
 
     def __init__(self, tracks: Sequence[Track], spaces: Sequence[SpaceVectors]) -> None:
-        self._tracks = tuple(tracks)
+        self._tracks = tracks if isinstance(tracks, TrackList) else tuple(tracks)
         self._spaces = {space.space_id: space for space in spaces}
-        codes = np.array([_CODES[track.genre] for track in tracks], dtype=np.intp)
-        counts = np.bincount(codes, minlength=len(_GENRES)).tolist()
-        self._counts = {genre: count for genre, count in zip(_GENRES, counts, strict=True) if count}
+        codes = genre_codes(self._tracks)
+        counts = np.bincount(codes, minlength=len(GENRES)).tolist()
+        self._counts = {genre: count for genre, count in zip(GENRES, counts, strict=True) if count}
         self._parts: dict[tuple[Genre, str], _Part] = {}
         for space in spaces:
             _check_rows(space, len(tracks))
-            for genre, code in _CODES.items():
-                chosen = codes[space.rows] == code
-                if chosen.any():
-                    vectors = np.ascontiguousarray(space.vectors[chosen], dtype=np.float32)
-                    self._parts[genre, space.space_id] = _Part(space.rows[chosen], vectors)
+            for genre, part in _parts(space, codes):
+                self._parts[genre, space.space_id] = part
 
     def __len__(self) -> int:
         return len(self._tracks)
@@ -77,7 +74,7 @@ class Shelf:
     def dimension(self, space_id: str) -> int | None:
         """Return how many numbers a vector of `space_id` has, or None where the space is unknown here."""
         space = self._spaces.get(space_id)
-        return None if space is None else space.vectors.shape[1]
+        return None if space is None else space.matrix.shape[1]
 
     def model_id(self, space_id: str) -> str:
         """Return the classifier of a space that is known here."""
@@ -116,7 +113,7 @@ class Shelf:
         part = self._parts.get((query.genre, query.space_id))
         if part is None:
             return np.empty(0, dtype=np.float32)
-        return euclidean_distances(query.vector, part.vectors)
+        return euclidean_distances(query.vector, part.matrix, places=part.places)
 
     def nearest(self, query: PlaylistQuery, *, limit: int = MAX_PLAYLIST_TRACKS) -> list[tuple[Track, float]]:
         """Return the tracks of the query's genre with their distances, the nearest first, at most `limit`."""
@@ -124,22 +121,37 @@ class Shelf:
         if part is None:
             return []
         distances = self.distances(query)
-        order = np.argsort(distances, kind="stable")[:limit]
-        return [(self._tracks[part.rows[i]], float(distances[i])) for i in order]
+        return [(self._tracks[part.rows[i]], float(distances[i])) for i in nearest_rows(distances, limit)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """The tracks of one genre that have a vector in one space: which they are, ``(k,)``, and where, ``(k, d)``."""
+    """The tracks of one genre that have a vector in one space: which they are, and where in the space's matrix.
+
+    `rows` and `places` have shape ``(k,)``; the vectors stay where they are, in one array for all genres.
+    """
 
     rows: NDArray[np.intp]
-    vectors: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+    places: NDArray[np.intp]
+
+
+def _parts(space: SpaceVectors, codes: NDArray[np.int8]) -> Iterator[tuple[Genre, _Part]]:
+    """The parts of a space, for each genre that has any; `codes` are the genres of all tracks."""
+    found = codes[space.rows]
+    order = np.argsort(found, kind="stable")
+    rows = space.rows[order]
+    places = order if space.places is None else space.places[order]
+    ends = np.cumsum(np.bincount(found, minlength=len(GENRES))).tolist()
+    for genre, start, end in zip(GENRES, [0, *ends], ends, strict=False):
+        if end > start:
+            yield genre, _Part(rows[start:end], space.matrix, places[start:end])
 
 
 def _check_rows(space: SpaceVectors, tracks: int) -> None:
-    rows, vectors = space.rows, space.vectors
-    if vectors.ndim != 2 or len(vectors) != len(rows):
-        raise UsageError(f"{space.space_id}: vectors of shape {vectors.shape} for {len(rows)} tracks")
+    rows, matrix, places = space.rows, space.matrix, space.places
+    if matrix.ndim != 2 or len(rows) != len(matrix if places is None else places):
+        raise UsageError(f"{space.space_id}: vectors of shape {matrix.shape} for {len(rows)} tracks")
     if len(rows) and not 0 <= rows.min() <= rows.max() < tracks:
         raise UsageError(f"{space.space_id}: rows from {rows.min()} to {rows.max()} of {tracks} tracks")
 

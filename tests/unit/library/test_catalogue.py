@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dnai.errors import CatalogueError
 from dnai.genre.model import GenreAnswer, GenreModel
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import LiveCollection
+from dnai.library.columns import GENRES
 from dnai.library.rows import Failure, FileStamp, Hearing
 from dnai.tracks import Genre, Track
 from tests.unit.library.conftest import catalogued, heard
@@ -47,13 +49,19 @@ def test_a_snapshot_has_what_each_model_heard_of_which_files(catalogue: Catalogu
     catalogue.put_track(catalogued("/m/a.mp3", heard(), early))
     catalogue.put_track(catalogued("/m/b.mp3", heard(), deaf))
     catalogue.put_track(catalogued("/n/d.mp3", heard()))
-    snapshot = catalogue.snapshot(["features", "other", "unheard of"], under=Path("/m"))
-    assert [file.path.name for file in snapshot.files] == ["a.mp3", "b.mp3", "c.mp3"]
-    assert snapshot.heard["features"].rows.tolist() == [0, 1, 2]
-    assert snapshot.heard["other"].rows.tolist() == [0, 2]
-    np.testing.assert_array_equal(snapshot.heard["other"].features, [early.features, late.features])
-    assert [snapshot.heard["other"].answer(i) for i in range(2)] == [early.answer, late.answer]
-    assert len(snapshot.heard["unheard of"].rows) == 0
+    with catalogue.moment(under=Path("/m")) as moment:
+        files = moment.files()
+        blocks = dict(moment.heard({"features": 26, "other": 26, "unheard of": 26}))
+    assert files.paths.tolist() == [b"/m/a.mp3", b"/m/b.mp3", b"/m/c.mp3"]
+    row = {one: i for i, one in enumerate(files.ids.tolist())}
+    assert blocks.keys() == {"features", "other"}
+    assert sorted(row.get(one, 3) for one in blocks["features"].ids.tolist()) == [0, 1, 2, 3]
+    block = blocks["other"]
+    assert [row[one] for one in block.ids.tolist()] == [2, 0]
+    np.testing.assert_array_equal(block.features, [late.features, early.features])
+    told = zip(block.codes, block.confidences, block.are_sure, strict=True)
+    answers = [GenreAnswer(GENRES[code], float(confidence), bool(sure)) for code, confidence, sure in told]
+    assert answers == [late.answer, early.answer]
 
 
 def test_tracks_are_found_by_folder(catalogue: Catalogue) -> None:
@@ -95,8 +103,11 @@ def test_features_of_different_lengths_are_damage_that_is_named(catalogue: Catal
     catalogue.put_track(catalogued("/m/a.mp3", heard()))
     short = heard()
     catalogue.put_track(catalogued("/m/b.mp3", Hearing("features", "s", "m", short.features[:-1], short.answer)))
-    with pytest.raises(CatalogueError, match=r"is damaged: features features of different lengths"):
-        catalogue.snapshot(["features"])
+    with (
+        catalogue.moment() as moment,
+        pytest.raises(CatalogueError, match=r"is damaged: features features of different lengths"),
+    ):
+        list(moment.heard({"features": 26}))
 
 
 names = st.text(st.characters(blacklist_characters="/\0", codec="utf-8"), min_size=1, max_size=5).filter(
@@ -122,7 +133,7 @@ def test_a_newer_catalogue_is_refused_by_its_version_and_left_as_it_is(tmp_path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 3"):
+    with pytest.raises(CatalogueError, match=r"catalogue\.sqlite3 is of version 7; this program knows version 4"):
         Catalogue(path)
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (7,)
@@ -239,7 +250,7 @@ def test_a_live_collection_serves_several_threads(tmp_path: Path, model: GenreMo
     path = tmp_path / "catalogue.sqlite3"
     with Catalogue(path) as catalogue:
         live = LiveCollection(path, [model])
-        seen: list[tuple[Track, ...]] = []
+        seen: list[Sequence[Track]] = []
         threads = [
             threading.Thread(target=lambda: [seen.append(live.current().tracks) for _ in range(50)]) for _ in range(4)
         ]

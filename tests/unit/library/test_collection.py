@@ -12,7 +12,8 @@ from dnai.genre.model import GenreAnswer, GenreModel
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import Collection, read_collection
 from dnai.library.models import load_models
-from dnai.library.rows import CataloguedTrack, Hearing, Snapshot
+from dnai.library.register import Snapshot
+from dnai.library.rows import CataloguedTrack, Hearing
 from dnai.tracks import Genre, GenreOrigin
 from tests.models import SHIPPED, copy_model, other_model
 from tests.unit.library.conftest import catalogued, heard

@@ -17,7 +17,7 @@ from dnai.errors import CatalogueError
 from dnai.genre.model import GenreModel
 from dnai.library import analysis, schema
 from dnai.library.catalogue import Catalogue
-from dnai.library.collection import read_collection
+from dnai.library.collection import LiveCollection, read_collection
 from dnai.library.scanner import ScanSummary, scan_folder
 from dnai.tracks import Genre, GenreOrigin
 from tests.unit.library.conftest import add_song, catalogued, heard
@@ -97,6 +97,7 @@ def test_version_2_moves_up_too(tmp_path: Path) -> None:
     with Catalogue(path) as catalogue:
         catalogue.put_track(catalogued("/m/a.mp3", heard(seed=1), heard("other", seed=2)))
         before = catalogue.tracks()
+    forget_the_log(path)
     with closing(sqlite3.connect(path)) as connection:
         for column in ("album_artist", "track_number", "content_id", "absent"):
             connection.execute(f"ALTER TABLE tracks DROP COLUMN {column}")
@@ -111,11 +112,47 @@ def test_version_2_moves_up_too(tmp_path: Path) -> None:
     assert not schema.copy_path(path).exists()
 
 
+def test_version_3_moves_up_too(tmp_path: Path, model: GenreModel) -> None:
+    """Nothing is lost, and from then on the catalogue says what has changed."""
+    path = tmp_path / "catalogue.sqlite3"
+    with Catalogue(path) as catalogue:
+        catalogue.put_track(catalogued("/m/a.mp3", heard(model=model)))
+        before = catalogue.tracks()
+    forget_the_log(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 3")
+    live = LiveCollection(path, [model])
+    first = live.current()
+    assert user_version(path) == schema.SCHEMA_VERSION
+    assert not schema.copy_path(path).exists()
+    with Catalogue(path) as catalogue:
+        (old,), (new,) = before, catalogue.tracks()
+        assert new.file == old.file
+        np.testing.assert_array_equal(new.hearings[0].features, old.hearings[0].features)
+        catalogue.put_track(catalogued("/m/b.mp3", heard(model=model)))
+        with catalogue.moment(since=0) as moment:
+            assert moment.changed is not None
+            assert len(moment.changed) == 1
+    assert [len(first), len(live.current())] == [1, 2]
+    live.close()
+
+
+def forget_the_log(path: Path) -> None:
+    """Take the change log out of a catalogue, which versions before 4 had not."""
+    with closing(sqlite3.connect(path)) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        assert len(triggers) == 7
+        for (name,) in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("DROP TABLE changes")
+        connection.commit()
+
+
 def test_the_copy_is_gone_when_it_has_worked_and_the_file_is_of_this_version(old: Path) -> None:
     """And what an earlier attempt may have left is gone, too."""
     schema.copy_path(old).write_bytes(b"half a copy")
     Catalogue(old).close()
-    assert user_version(old) == schema.SCHEMA_VERSION == 3
+    assert user_version(old) == schema.SCHEMA_VERSION == 4
     assert [path.name for path in old.parent.iterdir()] == ["catalogue.sqlite3"]
     Catalogue(old).close()
 
