@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from dnai.library.catalogue import Catalogue
 from dnai.library.scanner import ScanSummary, scan_folders
 from tests.unit.library.test_moved_files import FakeAnalysts
 
-KILLS = int(os.environ.get("TEST_SCAN_KILLS", "12"))
+KILLS = int(os.environ.get("TEST_SCAN_KILLS", "50"))
+FILES = 120
+PATIENCE_S = 60.0
 
 _SCANNER = """
 import sys
@@ -32,7 +35,8 @@ from tests.unit.library import hostile
 
 pool = Pool([SHIPPED], processes=2, preparing=lambda: None, prepare=hostile.misbehave_slowly)
 with Catalogue(Path(sys.argv[2])) as catalogue:
-    scan_folder(Path(sys.argv[1]), catalogue, [GenreModel(SHIPPED)], analysts=pool, report=lambda progress: None)
+    report = lambda progress: print(progress.done, flush=True)
+    scan_folder(Path(sys.argv[1]), catalogue, [GenreModel(SHIPPED)], analysts=pool, report=report)
 """
 
 
@@ -47,34 +51,58 @@ def content(path: Path) -> list[object]:
 
 
 def start(folder: Path, catalogue_path: Path) -> subprocess.Popen[bytes]:
-    """Start a scan whose analysis takes a moment for each file."""
+    """Start a scan whose analysis takes a moment for each file; it writes a line for each that is begun or done."""
     return subprocess.Popen(
         [sys.executable, "-c", _SCANNER, str(folder), str(catalogue_path)],
         env={**os.environ, "PYTHONPATH": str(PROJECT_DIR)},
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+
+
+def finish(scan: subprocess.Popen[bytes]) -> int:
+    """Let a scan come to its end; return its exit code."""
+    scan.communicate(timeout=120)
+    return scan.returncode
+
+
+def kill_after(scan: subprocess.Popen[bytes], *, lines: int, pause_s: float) -> None:
+    """Kill a scan a moment after it has written so many lines, or when it is at its end."""
+    assert scan.stdout is not None
+    try:
+        for _ in range(lines):
+            ready, _, _ = select.select([scan.stdout], [], [], PATIENCE_S)
+            assert ready, f"waited {PATIENCE_S} s for the scan to go on"
+            if not scan.stdout.readline():
+                break
+        time.sleep(pause_s)
+    finally:
+        scan.kill()
+        scan.stdout.close()
+        assert scan.wait(10) in {0, -signal.SIGKILL}
 
 
 def test_a_scanner_that_is_killed_again_and_again_gets_there(tmp_path: Path) -> None:
     """At random moments; nothing that was written is lost, and in the end it is as if never disturbed."""
     folder = tmp_path / "music"
     folder.mkdir()
-    for i in range(100):
+    for i in range(FILES):
         (folder / f"{'broken' if i % 10 == 9 else 'song'}-{i:03d}.mp3").write_bytes(b"%d" % i * (i + 1))
     undisturbed, killed = tmp_path / "undisturbed.sqlite3", tmp_path / "killed.sqlite3"
-    assert start(folder, undisturbed).wait(120) == 0
-    chance, before = random.Random(4), list[object]()
+    assert finish(start(folder, undisturbed)) == 0
+    chance, counts = random.Random(4), list[int]()
+    before: list[object] = []
     for _ in range(KILLS):
-        scan = start(folder, killed)
-        time.sleep(chance.uniform(0.05, 2.0))
-        scan.kill()
-        assert scan.wait(10) in {0, -signal.SIGKILL}
+        kill_after(start(folder, killed), lines=chance.randrange(7), pause_s=chance.uniform(0, 0.05))
         now = content(killed)
         assert [row for row in before if row not in now] == []
         before = now
-    assert start(folder, killed).wait(120) == 0
+        counts.append(len(now))
+    # Most have met a scan at work.
+    assert len(set(counts)) > KILLS // 3
+    assert finish(start(folder, killed)) == 0
     assert content(killed) == content(undisturbed)
-    assert len(content(killed)) == 100
+    assert len(content(killed)) == FILES
 
 
 @pytest.fixture
