@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from dnai.audio.decode import decode
 from dnai.audio.features import extract_features, warm_up
+from dnai.audio.readers import quiet_stderr
 from dnai.config import MODELS_DIR
 from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
@@ -79,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # librosa says that it reads m4a in a way that it will give up
         warm_up()
-        plain_features(songs[0])
+        _plainly(songs[0])
         print(f"analysis of {len(songs)} songs, one core, seconds per minute of music (median of songs)")
         print(f"{'':>6} {'DN.ai':>7} {'plain librosa':>14} {'ratio':>7}   range of the ratios")
         for kind in FORMATS:
@@ -87,7 +88,9 @@ def main() -> None:
             _print_row(kind, costs)
         print("peak memory of an analysing process, MB")
         for minutes in LONG_MINUTES:
-            _print_memory(_write_long(songs, Path(folder), minutes), minutes)
+            with quiet_stderr():
+                long = _write_long(songs, Path(folder), minutes)
+            _print_memory(long, minutes)
 
 
 def _compare(song: Path, ears: tuple[Ear, ...]) -> Cost:
@@ -100,9 +103,15 @@ def _compare(song: Path, ears: tuple[Ear, ...]) -> Cost:
     ours, plain = [], []
     for _ in range(ROUNDS):
         ours.append(_processor_s(lambda: analyse_file(song, stamp, ears)))
-        plain.append(_processor_s(lambda: plain_features(song)))
+        plain.append(_processor_s(lambda: _plainly(song)))
     # Others use the machine as well: the least is nearest to what the work itself takes.
     return Cost(catalogued.file.duration_s / 60, min(ours), min(plain))
+
+
+def _plainly(song: Path) -> None:
+    """What it is compared with; librosa's decoders tell each small flaw of an mp3."""
+    with quiet_stderr():
+        plain_features(song)
 
 
 def _processor_s(work: Callable[[], object]) -> float:
