@@ -30,6 +30,8 @@ def _codec(path: Path) -> str:
     """FFmpeg's name for the codec of the first stream of sound, or nothing."""
     try:
         with path.open("rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
-            return container.streams.audio[0].codec_context.name if container.streams.audio else ""
+            # FFmpeg may know that there is a stream, and not what it is.
+            contexts = [stream.codec_context for stream in container.streams.audio]
+            return contexts[0].name if contexts and contexts[0] else ""
     except (av.FFmpegError, ValueError, OSError):
         return ""

@@ -31,6 +31,13 @@ _FRAMES_AT_ONCE = 32
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
 """Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one."""
 
+MOST_DAMAGED = 0.1
+"""What is damaged to a larger share is no sound any more, but noise or another kind of file."""
+
+_MOST_LEFT_BYTES = 1 << 16
+_NOTHING_FOLLOWS = frozenset({"MP3", "FLAC"})
+"""In these the sound goes to the end of the file, but for tags."""
+
 _SOUNDFILE_FIRST = frozenset({".wav", ".mp3", ".flac", ".aif", ".aiff", ".aifc"})
 _AV_FIRST = frozenset({".ogg", ".oga", ".opus"})
 
@@ -52,7 +59,7 @@ def read_soundfile(file: BinaryIO) -> Iterator[NativeBlock]:
     Raises
     ------
     ReaderError
-        When libsndfile cannot read the file.
+        When libsndfile cannot read the file, or the file goes on where libsndfile ends.
     """
     with _soundfile_errors():
         with quiet_stderr():
@@ -63,6 +70,7 @@ def read_soundfile(file: BinaryIO) -> Iterator[NativeBlock]:
                 with quiet_stderr():
                     block = sound.read(out=buffer)
                 if not len(block):
+                    _check_end(file, sound.format)
                     return
                 yield int(sound.samplerate), _mix(block.T)
 
@@ -73,14 +81,14 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
     Raises
     ------
     ReaderError
-        When FFmpeg cannot read the file, or there is no sound in it.
+        When FFmpeg cannot read the file, or more than `MOST_DAMAGED` of it, or there is no sound in it.
     OSError
         When the file itself cannot be read.
     """
     with _av_errors(), av.open(file, mode="r", options={"format_whitelist": CONTAINERS}) as container:
         if not container.streams.audio:
             raise ReaderError("holds no sound")
-        for frame in _gather(container.decode(container.streams.audio[0])):
+        for frame in _gather(_decode(container, container.streams.audio[0])):
             yield frame.sample_rate, _mix(_planes(frame))
 
 
@@ -102,6 +110,28 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, _STDERR)
         os.close(kept)
+
+
+def _check_end(file: BinaryIO, kind: str) -> None:
+    """Raise where much is left: libsndfile believes a header, as of the first of two mp3s that were joined."""
+    here = file.tell()
+    if kind in _NOTHING_FOLLOWS and file.seek(0, os.SEEK_END) - here > _MOST_LEFT_BYTES:
+        raise ReaderError("not readable as sound: its header tells of less than there is")
+
+
+def _decode(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    """The frames of a stream without those that are damaged, as players do, unless these are too many."""
+    packets = damaged = 0
+    for packet in container.demux(stream):
+        packets += 1
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            damaged += 1
+            continue
+        yield from frames
+    if damaged > MOST_DAMAGED * packets:
+        raise ReaderError(f"not readable as sound: {damaged} of its {packets} parts are damaged")
 
 
 def _gather(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
