@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dnai.errors import UsageError
-from dnai.recommend.distance import euclidean_distances
+from dnai.recommend.distance import euclidean_distances, nearest_rows
 from dnai.recommend.midpoint import genre_midpoints
 from dnai.tracks import Genre
 
@@ -39,6 +39,32 @@ def test_distances_are_those_of_numpy_and_are_distances(vector: np.ndarray, matr
     np.testing.assert_allclose(distances, back, rtol=1e-6)
     detour = distances[1] + euclidean_distances(matrix[1], matrix[:1])[0]
     assert distances[0] <= detour * (1 + 1e-5) + 1e-4
+
+
+@pytest.mark.parametrize("dimension", [1, 26, 200])
+@pytest.mark.parametrize("kept", [1.0, 0.1, 0.0])
+def test_distances_of_many_rows_are_those_of_each(dimension: int, kept: float) -> None:
+    """Out of all rows or some of them, in whatever order, also where the last block is a short one.
+
+    Each is as exact as single precision allows: to a millionth of itself, however near.
+    """
+    chance = np.random.default_rng(dimension)
+    matrix = chance.normal(size=(9000, dimension)).astype(np.float32)
+    vector = matrix[17] + np.float32(1e-6)
+    places = chance.permutation(np.flatnonzero(chance.random(9000) < kept))
+    exact = np.sqrt(((matrix.astype(np.float64) - vector.astype(np.float64)) ** 2).sum(axis=1))
+    np.testing.assert_allclose(euclidean_distances(vector, matrix), exact, rtol=1e-6, atol=1e-30)
+    np.testing.assert_allclose(euclidean_distances(vector, matrix, places=places), exact[places], rtol=1e-6, atol=1e-30)
+
+
+@given(
+    arrays(np.float32, st.integers(0, 60), elements=st.sampled_from([0.0, 1.0, 2.0, 3.5, np.inf, np.nan])),
+    st.integers(-1, 70),
+)
+def test_the_nearest_are_the_beginning_of_a_stable_sort(distances: np.ndarray, limit: int) -> None:
+    """With many that are equal, at the end as well, and with what is no number, which comes last."""
+    expected = np.argsort(distances, kind="stable")[: max(limit, 0)]
+    np.testing.assert_array_equal(nearest_rows(distances, limit), expected)
 
 
 def test_no_rows_have_no_distances() -> None:
