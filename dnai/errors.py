@@ -7,7 +7,8 @@
     ├── ConfigurationError       a setting that is missing, unknown or out of range
     ├── AudioError               one sound file
     │   ├── DecodeError          it cannot be read as sound
-    │   └── UnusableAudioError   it is sound, but nothing can be measured on it (silence, too short)
+    │   ├── UnusableAudioError   it is sound, but nothing can be measured on it (silence, too short)
+    │   └── ConversionError      it cannot be turned into what browsers play
     ├── ModelError               a model folder, or the table that one is trained on
     ├── CatalogueError           the catalogue of a music folder
     │   └── CatalogueFullError   the disk has no room for it
@@ -51,6 +52,10 @@ class DecodeError(AudioError):
 
 class UnusableAudioError(AudioError):
     """A file is sound, but nothing can be measured on it."""
+
+
+class ConversionError(AudioError):
+    """A file cannot be turned into what browsers play: damaged, too long, or no room on the disk."""
 
 
 class ModelError(DnaiError):

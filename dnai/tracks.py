@@ -15,6 +15,11 @@ from types import MappingProxyType
 MAX_PLAYLIST_TRACKS = 25
 """How many tracks a playlist has at the most."""
 
+MAX_CONVERTED_S = 90 * 60.0
+"""What is longer is not converted for browsers, and so not offered where they do not play it as it is."""
+
+_MOST_CONVERTED_BYTES_PER_S = 48_000 * 2 * 2
+
 
 class Genre(StrEnum):
     """The ten genres of the GTZAN collection, which the classifier tells apart."""
@@ -175,6 +180,19 @@ _MIME_TYPES: Mapping[AudioType, str] = MappingProxyType(
 )
 _NOT_IN_BROWSERS = frozenset({AudioType.ALAC, AudioType.AIFF, AudioType.WMA})
 
+CONVERTED_TYPE = AudioType.FLAC
+"""What is made of the files that browsers do not play as they are."""
+
+
+def most_converted_bytes(duration_s: float) -> int:
+    """Return the size, in bytes, that the conversion of a sound of `duration_s` never exceeds.
+
+    That is 16 bits for two channels at 48 kHz, as if FLAC saved nothing, and some more: the length that is
+    known of a track may be a little off.
+    """
+    return round(_MOST_CONVERTED_BYTES_PER_S * (duration_s * 1.01 + 10.0))
+
+
 AUDIO_SUFFIXES: Mapping[str, AudioType] = MappingProxyType(
     {
         ".mp3": AudioType.MP3,
@@ -224,7 +242,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistEntry:
-    """One track as its listener sees it: no path, and an id that is good for one session only."""
+    """One track as its listener sees it: no path, and an id that is good for one session only.
+
+    `audio_type` is the kind of file that is sent. `size_bytes` is 0 where its owner must convert it first,
+    and so does not know yet.
+    """
 
     track_id: str
     title: str
