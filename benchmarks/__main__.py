@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("scatter", "analysis", "second_space", "first_sound")
+NAMES = ("scatter", "requests", "analysis", "rescans", "processes", "second_space", "first_sound")
 
 
 def main() -> None:

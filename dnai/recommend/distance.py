@@ -27,7 +27,7 @@ def euclidean_distances(
     matrix
         Shape ``(n, d)``, in the same space.
     places
-        Which rows, shape ``(k,)``; all of them where it is not given.
+        Which rows, shape ``(k,)``, each of them there; all of them where it is not given.
 
     Returns
     -------
@@ -41,11 +41,18 @@ def euclidean_distances(
     """
     if matrix.ndim != 2 or vector.shape != matrix.shape[1:]:
         raise UsageError(f"a vector of shape {vector.shape} has no distance to rows of shape {matrix.shape[1:]}")
-    rows = max(1, _BLOCK_BYTES // max(1, vector.nbytes))
     distances = np.empty(len(matrix) if places is None else len(places), dtype=np.float32)
-    for start in range(0, len(distances), rows):
+    rows = min(len(distances), max(1, _BLOCK_BYTES // max(1, vector.nbytes)))
+    differences = np.empty((rows, len(vector)), dtype=np.float32)
+    for start in range(0, len(distances), rows or 1):
         block = slice(start, start + rows)
-        difference = (matrix[block] if places is None else matrix[places[block]]) - vector
+        difference = differences[: len(distances[block])]
+        if places is None:
+            np.subtract(matrix[block], vector, out=difference)
+        else:
+            # NumPy would copy once more to find out whether a place is none; `Shelf` has looked.
+            np.take(matrix, places[block], axis=0, out=difference, mode="clip")
+            np.subtract(difference, vector, out=difference)
         np.einsum("ij,ij->i", difference, difference, out=distances[block])
     return np.sqrt(distances, out=distances)
 

@@ -152,6 +152,8 @@ def _check_rows(space: SpaceVectors, tracks: int) -> None:
     rows, matrix, places = space.rows, space.matrix, space.places
     if matrix.ndim != 2 or len(rows) != len(matrix if places is None else places):
         raise UsageError(f"{space.space_id}: vectors of shape {matrix.shape} for {len(rows)} tracks")
+    if places is not None and len(places) and not 0 <= places.min() <= places.max() < len(matrix):
+        raise UsageError(f"{space.space_id}: places from {places.min()} to {places.max()} of {len(matrix)} vectors")
     if len(rows) and not 0 <= rows.min() <= rows.max() < tracks:
         raise UsageError(f"{space.space_id}: rows from {rows.min()} to {rows.max()} of {tracks} tracks")
 

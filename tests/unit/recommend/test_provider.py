@@ -113,6 +113,8 @@ def test_a_shelf_needs_a_vector_for_each_track() -> None:
         Shelf(tracks, [SpaceVectors(SPACE, "m", np.arange(2), vectors)])
     with pytest.raises(UsageError, match=r"rows from 2 to 2 of 2 tracks"):
         Shelf(tracks, [SpaceVectors(SPACE, "m", np.array([2]), vectors)])
+    with pytest.raises(UsageError, match=r"places from 0 to 1 of 1 vectors"):
+        Shelf(tracks, [SpaceVectors(SPACE, "m", np.arange(2), vectors, np.array([0, 1]))])
 
 
 def test_an_offer_has_the_mean_distance_and_a_ticket_of_its_own(provider: Provider, tickets: Tickets) -> None:
