@@ -126,7 +126,9 @@ def _decode(container: av.container.InputContainer, stream: av.AudioStream) -> I
         packets += 1
         try:
             frames = packet.decode()
-        except av.InvalidDataError:
+        except av.DecoderNotFoundError:
+            raise
+        except av.FFmpegError:
             damaged += 1
             continue
         yield from frames
@@ -189,7 +191,8 @@ def _av_errors() -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, ValueError) as error:
-        raise ReaderError(f"not readable as sound: {getattr(error, 'strerror', None) or error}") from error
+        reason = "it is damaged" if isinstance(error, av.UndefinedError) else getattr(error, "strerror", None) or error
+        raise ReaderError(f"not readable as sound: {reason}") from error
     except OSError as error:
         # FFmpeg was misled to a place before the beginning of the file.
         if error.errno != errno.EINVAL:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import mutagen
@@ -37,8 +41,29 @@ _ASF_NAMES = {
     "genre": "WM/Genre",
 }
 _FFMPEG_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "author": "artist"}
+_MOST_TAG_BYTES = 32 << 20
+"""More is not read at once: pictures have up to 16 MB."""
+
+_MUTAGEN_ERRORS = (
+    mutagen.MutagenError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    RecursionError,
+    struct.error,
+)
+"""What mutagen raises on damaged tags: its own errors, and those of what was not thought of."""
+
 _CHUNKS = frozenset({".wav", ".aif", ".aiff", ".aifc"})
 """Files whose tags may stand in chunks of their own kind, which mutagen does not read."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +102,35 @@ def read_tags(path: Path) -> Tags:
 def _read_fields(path: Path) -> Mapping[str, list[str]]:
     """The tags under the names that mutagen gives all formats, or nothing."""
     try:
-        # What begins with ID3 mutagen takes for an mp3, and bare AAC has no other tags.
-        is_bare = path.suffix.lower() == ".aac"
-        tags = _load_id3(path) if is_bare else getattr(mutagen.File(path, easy=True), "tags", None)
-    except (mutagen.MutagenError, OSError, ValueError, KeyError, IndexError):
-        tags = None
+        with _BoundedFile(path) as file:
+            fields = _mutagen_fields(file, is_bare=path.suffix.lower() == ".aac")
+    except _MUTAGEN_ERRORS as error:
+        _logger.debug("no tags in %s: %r", clean_text(str(path)), error)
+        fields = {}
+    return fields or (_chunk_fields(path) if path.suffix.lower() in _CHUNKS else {})
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file of which no more is read at once than there is, and than tags need, however much they say that they are.
+
+    To read beyond the end, Python takes all the memory that was asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        most = min(max(0, self._size - self.tell()), _MOST_TAG_BYTES)
+        return super().read(most if size is None or size < 0 else min(size, most))
+
+
+def _mutagen_fields(file: BinaryIO, *, is_bare: bool) -> Mapping[str, list[str]]:
+    """What mutagen finds; it takes what begins with ID3 for an mp3, and bare AAC has no other tags."""
+    tags = _load_id3(file) if is_bare else getattr(mutagen.File(file, easy=True), "tags", None)
     if not tags:
-        return _chunk_fields(path) if path.suffix.lower() in _CHUNKS else {}
+        return {}
     if isinstance(tags, ID3):
         return _id3_fields(tags)
     if isinstance(tags, ASFTags):
@@ -92,8 +139,8 @@ def _read_fields(path: Path) -> Mapping[str, list[str]]:
     return {key.lower(): [str(value) for value in values] for key, values in tags.items() if isinstance(values, list)}
 
 
-def _load_id3(path: Path) -> ID3:
-    return ID3(path)  # type: ignore[no-untyped-call]  # half typed
+def _load_id3(file: BinaryIO) -> ID3:
+    return ID3(file)  # type: ignore[no-untyped-call]  # half typed
 
 
 def _id3_fields(tags: ID3) -> Mapping[str, list[str]]:

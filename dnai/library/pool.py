@@ -45,7 +45,7 @@ class Limits:
     base_s: float = 300.0
     bytes_per_s: float = 500_000.0
     most_s: float = 3600.0
-    memory_bytes: int = 2 << 30
+    memory_bytes: int = 1 << 30
 
     def seconds(self, size_bytes: int) -> float:
         """Return how long a file of this size may take."""

@@ -303,6 +303,60 @@ def test_a_header_that_lies_about_the_length_makes_no_difference(tmp_path: Path)
     assert decode(path).duration_s == pytest.approx(2, abs=0.01)
 
 
+def test_songs_that_were_joined_are_heard_to_their_end(tmp_path: Path) -> None:
+    """The header of the first of two mp3s tells of the first alone."""
+    path = write_sound(tmp_path / "song.mp3", music(duration_s=20, sr=44_100), sr=44_100)
+    path.write_bytes(path.read_bytes() * 2)
+    assert decode(path).duration_s == pytest.approx(40, abs=0.2)
+
+
+def test_a_flac_that_tells_of_one_sample_is_heard_to_its_end(tmp_path: Path) -> None:
+    """The number of samples in its header is what the encoder knew when it began."""
+    path = write_sound(tmp_path / "lie.flac", noise(duration_s=10))
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = (1).to_bytes(4, "big")
+    path.write_bytes(content)
+    assert decode(path).duration_s == pytest.approx(10)
+
+
+def test_a_flac_that_tells_of_two_to_the_36_samples_is_as_long_as_it_is(tmp_path: Path) -> None:
+    """Nine days and nights."""
+    path = write_sound(tmp_path / "lie.flac", noise(duration_s=10))
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+    assert decode(path).duration_s == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("name", "at"), [(b"stts", 8), (b"stsz", 12), (b"stsc", 8), (b"stco", 8)])
+def test_an_m4a_that_tells_of_two_billion_parts_is_as_long_as_it_is_or_refused(
+    name: bytes, at: int, tmp_path: Path
+) -> None:
+    """Its tables are believed no further than the file goes."""
+    path = write_sound(tmp_path / "lie.m4a", music(duration_s=4, sr=44_100), sr=44_100)
+    content = bytearray(path.read_bytes())
+    start = content.index(name) + at
+    content[start : start + 4] = b"\x7f\xff\xff\xff"
+    path.write_bytes(content)
+    answer = duration_or_reason(path)
+    assert answer == pytest.approx(4, abs=0.1) or str(answer).startswith("not readable as sound: ")
+
+
+@pytest.mark.parametrize("kind", ["m4a", "aac", "wma", "alac.m4a"])
+def test_a_damaged_part_does_not_cost_the_song(kind: str, tmp_path: Path) -> None:
+    """As players do, what cannot be decoded is left out; what is damaged all over is refused."""
+    path = write_sound(tmp_path / f"song.{kind}", music(duration_s=4, sr=44_100), sr=44_100)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + b"\xff" * 200 + whole[middle + 200 :])
+    assert decode(path).duration_s == pytest.approx(4, abs=0.3)
+    path.write_bytes(whole[:2000] + np.random.default_rng(0).bytes(len(whole) - 2000))
+    with pytest.raises(AudioError):
+        decode(path)
+
+
 @pytest.mark.parametrize("kind", ["m4a", "mp3"])
 def test_a_playlist_named_like_music_opens_nothing_else(kind: str, tmp_path: Path) -> None:
     """FFmpeg reads playlists, too; the song that one names must not be what comes out."""

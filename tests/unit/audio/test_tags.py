@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import mutagen
 import numpy as np
 import pytest
 import soundfile
+from mutagen.flac import FLAC, Picture
 from mutagen.id3 import ID3, TCON, TDRC, TPE2
 
 from dnai.audio.tags import Tags, read_tags
@@ -99,6 +101,27 @@ def test_damaged_bytes_never_raise(kind: str, tmp_path: Path) -> None:
             damaged[place] = rng.integers(256)
         path.write_bytes(damaged)
         assert read_tags(path).title
+
+
+@pytest.mark.parametrize(("kind", "name", "after"), [("wav", b"fmt ", 4), ("flac", b"image/png", 29)])
+def test_tags_that_say_that_they_are_huge_take_no_memory(kind: str, name: bytes, after: int, tmp_path: Path) -> None:
+    """Four gigabytes are said to be there, as a chunk or a picture: Python would take them before it reads."""
+    path = sound_file(tmp_path, kind)
+    if kind == "flac":
+        song, picture = FLAC(path), Picture()
+        picture.data, picture.mime = b"x" * 100, "image/png"
+        song.add_picture(picture)
+        song.save()
+    content = bytearray(path.read_bytes())
+    at = content.index(name) + after
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        assert read_tags(path).title == "My Song"
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
