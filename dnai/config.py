@@ -255,6 +255,11 @@ class Settings(BaseSettings):
         return self.data_dir / "chat.sqlite3"
 
     @property
+    def converted_dir(self) -> Path:
+        """Where tracks are converted for browsers; what is in it has no names, and goes with its process."""
+        return self.data_dir / "converted"
+
+    @property
     def provider_id_path(self) -> Path:
         """The file that holds this provider's random id."""
         return self.data_dir / "provider_id"

@@ -17,6 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_socketio import SocketIO
 from werkzeug.wrappers import Response
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.broker.scatter import Scatter
 from dnai.chatbot.dialogue import Dialogue
 from dnai.config import Address, Settings
@@ -121,7 +122,15 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
     collection = LiveCollection(settings.catalogue_path, models, use_tags=settings.use_tags)
     circle = _circle(settings)
     peers = PeerClient(allow=address_rule(settings))
-    listener = Listener(collection=collection, models=models, circle=circle, peers=peers, clock=time.monotonic)
+    converted = ConvertedTracks(settings.converted_dir)
+    listener = Listener(
+        collection=collection,
+        models=models,
+        circle=circle,
+        peers=peers,
+        clock=time.monotonic,
+        converted=converted,
+    )
     dialogue = Dialogue(memory=settings.chat_memory_path, collection=partial(_own_tracks, listener))
     parts = Parts(listener=listener, dialogue=dialogue, streams=Streams(), tabs=Tabs(clock=time.monotonic))
     password = None if settings.web_password is None else settings.web_password.get_secret_value()
@@ -139,6 +148,7 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
         parts.tabs.close()
         parts.streams.close_all()
         peers.close()
+        converted.close()
         if circle is not None:
             circle.close()
         dialogue.close()

@@ -1,7 +1,9 @@
 """The sound itself: ``/audio/STREAM/TRACK``, over HTTP ranges.
 
 Every codec of the browser, seeking and pausing work because this is a plain file to the browser.
-Bytes are taken from the source only as fast as the browser takes them.
+Bytes are taken from the source only as fast as the browser takes them. The answer to the first request for a
+track that has to be converted waits until that is done. ``HEAD`` has it converted without reading it, which is
+how the page gets the next track ready; nothing counts as failed then.
 """
 
 from __future__ import annotations
@@ -33,12 +35,16 @@ def audio_blueprint(streams: Streams) -> Blueprint:
         if stream is None or entry is None:
             return _plain("There is no such track here, or it is no longer played.", HTTPStatus.NOT_FOUND)
         try:
-            part = wanted_range(_range_header(stream_id, track_id), size_bytes=entry.size_bytes)
+            size_bytes = entry.size_bytes or stream.source.prepare(track_id)
+        except StreamError as error:
+            return _refusal(stream, track_id, error)
+        try:
+            part = wanted_range(_range_header(stream_id, track_id), size_bytes=size_bytes)
         except RangeNotSatisfiableError as error:
             refusal = _plain(f"{error}.", HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-            refusal.headers["Content-Range"] = f"bytes */{entry.size_bytes}"
+            refusal.headers["Content-Range"] = f"bytes */{size_bytes}"
             return refusal
-        return _answer(stream, entry, part)
+        return _answer(stream, entry, part, size_bytes=size_bytes)
 
     blueprint.add_url_rule("/audio/<stream_id>/<track_id>", "track", track, methods=["GET"])
     return blueprint
@@ -57,15 +63,14 @@ def _etag(stream_id: str, track_id: str) -> str:
     return f"{stream_id}.{track_id}"
 
 
-def _answer(stream: Stream, entry: PlaylistEntry, part: ByteRange | None) -> Response:
-    wanted = part or ByteRange(0, entry.size_bytes)
+def _answer(stream: Stream, entry: PlaylistEntry, part: ByteRange | None, *, size_bytes: int) -> Response:
+    wanted = part or ByteRange(0, size_bytes)
     body: Iterator[bytes] = iter(())
     if request.method == "GET" and wanted.length:
         try:
             body = _begun(_pieces(stream, entry.track_id, wanted))
         except StreamError as error:
-            stream.failed(entry.track_id, error)
-            return _plain("The music cannot be had from there at the moment.", _status_of(error))
+            return _refusal(stream, entry.track_id, error)
     response = Response(body, status=HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK)
     response.headers["Content-Type"] = entry.audio_type.mime
     response.headers["Content-Length"] = str(wanted.length)
@@ -73,7 +78,7 @@ def _answer(stream: Stream, entry: PlaylistEntry, part: ByteRange | None) -> Res
     response.headers["Cache-Control"] = "private, no-store"
     response.set_etag(_etag(stream.stream_id, entry.track_id))
     if part:
-        response.headers["Content-Range"] = part.content_range(entry.size_bytes)
+        response.headers["Content-Range"] = part.content_range(size_bytes)
     return response
 
 
@@ -114,8 +119,11 @@ def _pieces(stream: Stream, track_id: str, wanted: ByteRange) -> Generator[bytes
         raise ConnectionResetError(errno.ECONNRESET, "the source broke off") from error
 
 
-def _status_of(error: StreamError) -> HTTPStatus:
-    return HTTPStatus.GONE if isinstance(error, PeerRefusedError) else HTTPStatus.BAD_GATEWAY
+def _refusal(stream: Stream, track_id: str, error: StreamError) -> Response:
+    if request.method == "GET":
+        stream.failed(track_id, error)
+    status = HTTPStatus.GONE if isinstance(error, PeerRefusedError) else HTTPStatus.BAD_GATEWAY
+    return _plain("The music cannot be had from there at the moment.", status)
 
 
 def _plain(text: str, status: HTTPStatus) -> Response:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.errors import BrokerError, BrokerUnreachableError, CatalogueError, StreamError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.collection import Collection, LiveCollection
@@ -119,6 +120,8 @@ class Listener:
         Opens sessions with providers.
     clock
         Steady seconds.
+    converted
+        Where own tracks are converted that browsers do not play; needed by whoever plays them.
     """
 
     def __init__(
@@ -129,7 +132,9 @@ class Listener:
         circle: Circle | None,
         peers: Peers,
         clock: Callable[[], float],
+        converted: ConvertedTracks | None = None,
     ) -> None:
+        self._converted = converted
         self._live = collection
         self._models = tuple(models)
         self._circle = circle
@@ -196,7 +201,7 @@ class Listener:
         if space_id is None:
             return LocalSource(())
         query = PlaylistQuery(genre=target.genre, space_id=space_id, vector=target.vectors[space_id])
-        return LocalSource(shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS))
+        return LocalSource(shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS), converted=self._converted)
 
     def search(self, target: Target) -> Search:
         """Return a search of the circle for `target`; nothing is sent yet."""

@@ -61,7 +61,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class TrackShown(msgspec.Struct, frozen=True):
-    """One track of a playlist, as the page shows it."""
+    """One track of a playlist, as the page shows it; one that is not `prepared` has to be converted before it plays."""
 
     id: str
     title: str
@@ -69,6 +69,7 @@ class TrackShown(msgspec.Struct, frozen=True):
     album: str
     duration_s: float
     distance: float
+    prepared: bool
 
 
 class PlaylistShown(msgspec.Struct, frozen=True):
@@ -163,6 +164,7 @@ def playlist_shown(
                 album=clean_text(entry.album),
                 duration_s=entry.duration_s,
                 distance=entry.distance,
+                prepared=entry.size_bytes > 0,
             )
             for entry in playlist.entries
         ],

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.broker.consumer import OfferConsumer
 from dnai.command_line import run_command, settings_options
 from dnai.config import Address, Settings
@@ -110,9 +112,15 @@ class Worker:
         desk: TicketDesk[PlaylistQuery] = TicketDesk()
         self._shown = self._live.current()
         self._shelf = Shelf(self._shown.tracks, self._shown.spaces)
-        with StreamServer(
-            desk=desk, playlist_for=lambda query: self._shelf.nearest(query), listen=self._settings.listen
-        ) as server:
+        with (
+            closing(ConvertedTracks(self._settings.converted_dir)) as converted,
+            StreamServer(
+                desk=desk,
+                playlist_for=lambda query: self._shelf.nearest(query),
+                listen=self._settings.listen,
+                converted=converted,
+            ) as server,
+        ):
             address = advertised_address(self._settings, server.address, url=self._url)
             provider = Provider(
                 provider_id=load_provider_id(self._settings.provider_id_path),

@@ -28,6 +28,7 @@ __all__ = ["AddressRule", "PeerClient", "PeerSession"]
 
 CONNECT_TIMEOUT_S: Final = 2.0
 PIECE_TIMEOUT_S: Final = 5.0
+PREPARE_TIMEOUT_S: Final = 60.0
 
 _PLAYLIST_BYTES = 384 * 1024
 _GRACE_S = 1.0
@@ -47,6 +48,8 @@ class PeerClient:
         How long finding, connecting and being let in may take together, in seconds.
     piece_timeout_s
         How long the playlist, or the next piece of a track, may be in coming, in seconds.
+    prepare_timeout_s
+        How long a provider may take to convert a track, in seconds.
     """
 
     def __init__(
@@ -55,10 +58,12 @@ class PeerClient:
         allow: AddressRule,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         piece_timeout_s: float = PIECE_TIMEOUT_S,
+        prepare_timeout_s: float = PREPARE_TIMEOUT_S,
     ) -> None:
         self._allow = allow
         self._connect_timeout_s = connect_timeout_s
         self._piece_timeout_s = piece_timeout_s
+        self._prepare_timeout_s = prepare_timeout_s
         self._sessions: set[PeerSession] = set()
         self._loop = LoopThread("dnai-peers")
 
@@ -111,6 +116,7 @@ class PeerClient:
             reconnect=partial(self._connect, place),
             connect_timeout_s=self._connect_timeout_s,
             piece_timeout_s=self._piece_timeout_s,
+            prepare_timeout_s=self._prepare_timeout_s,
         )
         self._sessions = {known for known in self._sessions if not known.is_closed} | {session}
         return session
@@ -141,7 +147,9 @@ class PeerClient:
         place = connection.place.named
         try:
             async with asyncio.timeout(self._piece_timeout_s):
-                answer = await connection.call(payloads.PLAYLIST_EVENT, None, reply_bytes=_PLAYLIST_BYTES)
+                answer = await connection.call(
+                    payloads.PLAYLIST_EVENT, {"knows": [payloads.KNOWS_PREPARE]}, reply_bytes=_PLAYLIST_BYTES
+                )
         except TimeoutError as error:
             raise PeerBrokeOffError(f"{place} sent no playlist within {self._piece_timeout_s:g} s") from error
         try:

@@ -18,7 +18,7 @@ from msgspec import Meta
 from dnai.errors import ProtocolError
 from dnai.recommend.messages import MAX_DISTANCE
 from dnai.text import clean_text
-from dnai.tracks import MAX_PLAYLIST_TRACKS, AudioType, Genre, Playlist, PlaylistEntry, Track
+from dnai.tracks import CONVERTED_TYPE, MAX_PLAYLIST_TRACKS, AudioType, Genre, Playlist, PlaylistEntry, Track
 
 STREAM_VERSION: Final = 1
 SOCKETIO_PATH: Final = "socket.io"
@@ -31,10 +31,18 @@ MAX_FILE_BYTES: Final = 4 * 1024**3
 MAX_DURATION_S: Final = 7 * 24 * 3600.0
 
 PLAYLIST_EVENT: Final = "playlist"
+PREPARE_EVENT: Final = "prepare"
 READ_EVENT: Final = "read"
 BYE_EVENT: Final = "bye"
 
 UNTITLED: Final = "untitled"
+
+KNOWS_PREPARE: Final = "prepare"
+"""What a listener says that understands tracks without a size, which are to be prepared before they are read."""
+_KNOWN_TO_ALL: Final = frozenset(
+    {AudioType.MP3, AudioType.FLAC, AudioType.OGG, AudioType.OPUS, AudioType.M4A, AudioType.WAV}
+)
+"""The kinds of file that listeners know who do not say that; one other entry, and they refuse a whole playlist."""
 
 Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 _Text = Annotated[str, Meta(max_length=1000)]
@@ -57,6 +65,9 @@ class ReadError(StrEnum):
 
     UNKNOWN_TRACK = "unknown_track"
     BAD_RANGE = "bad_range"
+    UNPREPARED = "unprepared"
+    NOT_CONVERTED = "not_converted"
+    NOTHING_KNOWN = "nothing_known"
     GONE = "gone"
     BAD_REQUEST = "bad_request"
     SESSION_OVER = "session_over"
@@ -76,6 +87,24 @@ class ResumeAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int
     session: Token
     secret: Token
+
+
+class PlaylistRequest(msgspec.Struct, frozen=True):
+    """What a listener adds to its playlist call: words for what it knows beside the first version."""
+
+    knows: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=32)] = []
+
+
+class PrepareRequest(msgspec.Struct, frozen=True):
+    """A track that the listener wants to read."""
+
+    track: Token
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """How long the track is, in bytes; 0: that takes some time yet, ask again."""
+
+    size_bytes: Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
@@ -106,7 +135,7 @@ class RefusalReply(msgspec.Struct, frozen=True):
 
 
 class EntryPayload(msgspec.Struct, frozen=True):
-    """One track of a playlist on the wire."""
+    """One track of a playlist on the wire; of size 0 when it is to be prepared first."""
 
     id: Token
     title: _Text
@@ -116,7 +145,7 @@ class EntryPayload(msgspec.Struct, frozen=True):
     distance: Annotated[float, Meta(ge=0, le=MAX_DISTANCE)]
     duration_s: Annotated[float, Meta(ge=0, le=MAX_DURATION_S)]
     audio_type: AudioType
-    size_bytes: Annotated[int, Meta(ge=1, le=MAX_FILE_BYTES)]
+    size_bytes: Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -150,6 +179,19 @@ def plain(payload: msgspec.Struct) -> object:
     return values
 
 
+def parse_playlist_request(payload: object) -> frozenset[str]:
+    """Return what the listener says that it knows; nothing where it says nothing, as the first version does."""
+    try:
+        return frozenset(parse(payload, PlaylistRequest).knows)
+    except ProtocolError:
+        return frozenset()
+
+
+def is_known(audio_type: AudioType, *, knows: frozenset[str]) -> bool:
+    """Return whether a listener understands an entry of this kind."""
+    return KNOWS_PREPARE in knows or audio_type in _KNOWN_TO_ALL
+
+
 def welcome(session_id: str, secret: str, offered: Sequence[tuple[str, Track, float]]) -> object:
     """Return the answer to the playlist call, as plain JSON values.
 
@@ -160,6 +202,7 @@ def welcome(session_id: str, secret: str, offered: Sequence[tuple[str, Track, fl
 
 
 def _entry_payload(track_id: str, track: Track, distance: float) -> EntryPayload:
+    is_sent_as_is = track.audio_type.is_played_by_browsers
     return EntryPayload(
         id=track_id,
         title=clean_text(track.title),
@@ -168,8 +211,8 @@ def _entry_payload(track_id: str, track: Track, distance: float) -> EntryPayload
         genre=track.genre,
         distance=float(distance),
         duration_s=float(track.duration_s),
-        audio_type=track.audio_type,
-        size_bytes=track.size_bytes,
+        audio_type=track.audio_type if is_sent_as_is else CONVERTED_TYPE,
+        size_bytes=track.size_bytes if is_sent_as_is else 0,
     )
 
 
@@ -190,6 +233,8 @@ def parse_welcome(payload: object) -> tuple[Welcome, Playlist]:
 def _playlist_entry(entry: EntryPayload) -> PlaylistEntry:
     if not (math.isfinite(entry.distance) and math.isfinite(entry.duration_s)):
         raise ProtocolError("not a Welcome: a distance or a duration is not finite")
+    if not entry.size_bytes and entry.audio_type is not CONVERTED_TYPE:
+        raise ProtocolError(f"not a Welcome: a track has no size, and {entry.audio_type.value} is not converted to")
     return PlaylistEntry(
         track_id=entry.id,
         title=clean_text(entry.title) or UNTITLED,

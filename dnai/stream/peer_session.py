@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from dnai.errors import (
     PeerBrokeOffError,
@@ -22,8 +23,8 @@ from dnai.errors import (
 from dnai.stream import payloads
 from dnai.stream.connection import PeerConnection
 from dnai.stream.loop_thread import LoopThread
-from dnai.stream.payloads import PIECE_BYTES, ErrorReply, ReadError, ReadRequest
-from dnai.tracks import Playlist
+from dnai.stream.payloads import PIECE_BYTES, ErrorReply, Prepared, PrepareRequest, ReadError, ReadRequest
+from dnai.tracks import Playlist, PlaylistEntry, most_converted_bytes
 
 SMALL_PIECE_BYTES: Final = 64 * 1024
 """The first pieces of a read are small, so that the first sound comes soon, and all pieces on a slow line."""
@@ -33,21 +34,30 @@ PIECES_AHEAD: Final = 4
 MAX_RESUMES: Final = 2
 """How often a read takes its session up again without a single new byte in between."""
 
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 0.5
 _BYE_TIMEOUT_S = 0.3
 _CLOSE_TIMEOUT_S = 1.5
 
 _REFUSED: Mapping[str, str] = {
     ReadError.UNKNOWN_TRACK: "it never offered this track",
     ReadError.BAD_RANGE: "the track ends before the range that was asked for",
+    ReadError.UNPREPARED: "it has not prepared this track",
+    ReadError.NOT_CONVERTED: "it cannot convert this track into what browsers play",
     ReadError.GONE: "the file was deleted or changed since it was offered",
     ReadError.BAD_REQUEST: "it does not understand what this version of DN.ai asks",
     ReadError.SESSION_OVER: "the session is over",
     ReadError.FAILED: "something failed on its side",
 }
 
+T = TypeVar("T")
 Reconnect = Callable[[Mapping[str, object]], Awaitable[PeerConnection]]
 
 logger = logging.getLogger(__name__)
+
+
+class _NotPreparedError(PeerRefusedError):
+    """The provider keeps a converted track no longer; it can be made anew."""
 
 
 class PeerSession:
@@ -67,6 +77,7 @@ class PeerSession:
         reconnect: Reconnect,
         connect_timeout_s: float,
         piece_timeout_s: float,
+        prepare_timeout_s: float,
     ) -> None:
         self.playlist = playlist
         self.address = connection.place.named
@@ -75,6 +86,9 @@ class PeerSession:
         self._reconnect = reconnect
         self._connect_timeout_s = connect_timeout_s
         self._piece_timeout_s = piece_timeout_s
+        self._prepare_timeout_s = prepare_timeout_s
+        self._prepared: dict[str, int] = {}
+        self._closing = threading.Event()
         self._proof = {"v": payloads.STREAM_VERSION, "session": details.session, "secret": details.secret}
         self._resuming = asyncio.Lock()
         self._closed = False
@@ -87,6 +101,21 @@ class PeerSession:
         """Whether it was closed. A connection that was merely lost is taken up again by the next read."""
         return self._closed or self._loop.is_closed
 
+    def prepare(self, track_id: str) -> int:
+        """Return the size of a track in bytes; where the playlist does not tell it, wait for its conversion.
+
+        Raises
+        ------
+        UsageError
+            When the track is not in the playlist.
+        PeerRefusedError
+            When the provider cannot convert it, or not in time.
+        PeerBrokeOffError
+            When the provider fails, breaks its promise, or this session is closed.
+        """
+        entry = self._entry(track_id)
+        return self._size(entry) or self._prepare(entry)
+
     def read(self, track_id: str, start: int, stop: int) -> Generator[bytes]:
         """Return the bytes of a track from `start` up to `stop`, in pieces, exactly so many.
 
@@ -96,18 +125,17 @@ class PeerSession:
         Raises
         ------
         UsageError
-            At once: when the track is not in the playlist, or the range not in the track.
+            At once: when the track is not in the playlist, or not prepared, or the range not in the track.
         PeerRefusedError
             On the way: when the provider says no, because the file is gone or the session over.
         PeerBrokeOffError
             On the way: when the provider fails, breaks its promise, or this session is closed.
         """
-        entry = self.playlist.entry(track_id)
-        if entry is None:
-            raise UsageError(f"the playlist of {self.address} has no track {track_id[:64]!r}")
-        if not 0 <= start <= stop <= entry.size_bytes:
-            raise UsageError(f"bytes {start} to {stop} do not lie within a track of {entry.size_bytes} bytes")
-        return self._read(track_id, start, stop)
+        entry = self._entry(track_id)
+        size_bytes = self._size(entry)
+        if not 0 <= start <= stop <= size_bytes:
+            raise UsageError(f"bytes {start} to {stop} do not lie within a track of {size_bytes} bytes")
+        return self._read(entry, start, stop)
 
     def resume(self) -> None:
         """Take the session up again, where its connection was lost.
@@ -135,6 +163,7 @@ class PeerSession:
         if self._closed:
             return
         self._closed = True
+        self._closing.set()
         try:
             if self._connection.is_open:
                 async with asyncio.timeout(_BYE_TIMEOUT_S):
@@ -151,21 +180,65 @@ class PeerSession:
     ) -> None:
         self.close()
 
-    def _read(self, track_id: str, start: int, stop: int) -> Generator[bytes]:
+    def _entry(self, track_id: str) -> PlaylistEntry:
+        entry = self.playlist.entry(track_id)
+        if entry is None:
+            raise UsageError(f"the playlist of {self.address} has no track {track_id[:64]!r}")
+        return entry
+
+    def _size(self, entry: PlaylistEntry) -> int:
+        """The track's size in bytes, 0 where it is not known yet."""
+        return entry.size_bytes or self._prepared.get(entry.track_id, 0)
+
+    def _prepare(self, entry: PlaylistEntry) -> int:
+        """Ask again and again until the provider has converted the track."""
+        deadline = time.monotonic() + self._prepare_timeout_s
+        pause_s, patience = 0.0, MAX_RESUMES
+        while not self._closing.wait(pause_s):
+            try:
+                size_bytes = self.wait(self._loop.submit(self._ask_size(entry)))
+            except PeerBrokeOffError as error:
+                patience -= _cost(error)
+                if patience < 0:
+                    raise
+                self._take_up_again(error)
+                continue
+            if size_bytes:
+                self._prepared[entry.track_id] = size_bytes
+                return size_bytes
+            if time.monotonic() > deadline:
+                raise PeerRefusedError(f"{self.address} did not convert this track in {self._prepare_timeout_s:g} s")
+            pause_s = min(2 * pause_s + _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        raise PeerBrokeOffError(f"the session with {self.address} was closed")
+
+    def _prepare_again(self, entry: PlaylistEntry, error: _NotPreparedError) -> None:
+        """Have a track converted that was read already, and has gone meanwhile; it must be what it was."""
+        former = self._prepared.pop(entry.track_id, None)
+        if entry.size_bytes or former is None:
+            raise error
+        logger.info("%s; it is prepared again", error)
+        if self._prepare(entry) != former:
+            raise PeerRefusedError(f"{self.address} has converted this track to something else than before")
+
+    def _read(self, entry: PlaylistEntry, start: int, stop: int) -> Generator[bytes]:
         position, patience = start, MAX_RESUMES
         while position < stop:
-            window = _Window(self, track_id, position, stop)
+            window = _Window(self, entry.track_id, position, stop)
             try:
                 for piece in window.pieces():
                     position += len(piece)
                     patience = MAX_RESUMES
                     yield piece
             except PeerBrokeOffError as error:
-                # A provider that hangs costs a whole time limit each time, so it gets fewer chances.
-                patience -= MAX_RESUMES if isinstance(error.__cause__, TimeoutError) else 1
+                patience -= _cost(error)
                 if patience < 0:
                     raise
                 self._take_up_again(error)
+            except _NotPreparedError as error:
+                patience -= 1
+                if patience < 0:
+                    raise
+                self._prepare_again(entry, error)
             finally:
                 window.close()
 
@@ -184,8 +257,8 @@ class PeerSession:
         """Start to fetch one piece."""
         return self._loop.submit(self._fetch(ReadRequest(track=track_id, offset=offset, length=length)))
 
-    def wait(self, asked: concurrent.futures.Future[bytes]) -> bytes:
-        """Return a piece that was asked for, as long as it comes in time."""
+    def wait(self, asked: concurrent.futures.Future[T]) -> T:
+        """Return a piece, or a size, that was asked for, as long as it comes in time."""
         waiting_for = f"the next piece of the track from {self.address}"
         return self._loop.wait(asked, timeout_s=self._piece_timeout_s, waiting_for=waiting_for)
 
@@ -196,11 +269,29 @@ class PeerSession:
             if len(answer) != request.length:
                 raise connection.give_up(f"it sent {len(answer)} bytes where {request.length} were asked for")
             return answer
+        raise self._refused(connection, answer, wanted="piece")
+
+    async def _ask_size(self, entry: PlaylistEntry) -> int:
+        """Return the size of a track that is to be converted, 0 when that is not done yet."""
+        connection = self._connection
+        request = payloads.plain(PrepareRequest(track=entry.track_id))
+        answer = await connection.call(payloads.PREPARE_EVENT, request, reply_bytes=0)
+        try:
+            size_bytes = payloads.parse(answer, Prepared).size_bytes
+        except ProtocolError:
+            raise self._refused(connection, answer, wanted="size") from None
+        if size_bytes > most_converted_bytes(entry.duration_s):
+            raise connection.give_up(f"it says that {entry.duration_s:.0f} s of music are {size_bytes} bytes")
+        return size_bytes
+
+    def _refused(self, connection: PeerConnection, answer: object, *, wanted: str) -> StreamError:
+        """The error that an answer tells, or that it is none."""
         try:
             code = payloads.parse(answer, ErrorReply).error
-        except ProtocolError as error:
-            raise connection.give_up("what it sent is no piece of a track") from error
-        raise PeerRefusedError(f"{self.address} does not send this track: {_REFUSED.get(code, 'it gives no reason')}")
+        except ProtocolError:
+            return connection.give_up(f"what it sent is no {wanted} of a track")
+        kind = _NotPreparedError if code == ReadError.UNPREPARED else PeerRefusedError
+        return kind(f"{self.address} does not send this track: {_REFUSED.get(code, 'it gives no reason')}")
 
     async def _resume(self) -> None:
         async with self._resuming:
@@ -214,6 +305,11 @@ class PeerSession:
                 await connection.close()
             else:
                 self._connection = connection
+
+
+def _cost(error: PeerBrokeOffError) -> int:
+    """How many chances a failure costs: a provider that hangs costs a whole time limit, so it gets fewer."""
+    return MAX_RESUMES if isinstance(error.__cause__, TimeoutError) else 1
 
 
 class _Window:

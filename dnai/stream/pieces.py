@@ -1,11 +1,13 @@
-"""Pieces of catalogued files, read only while the file is the one that was catalogued."""
+"""Pieces of catalogued files, converted or not, read only while the file is the one that was catalogued."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from dnai.stream.payloads import ReadError
+from dnai.audio.converted import ConvertedTracks
+from dnai.errors import ConversionError
+from dnai.stream.payloads import Prepared, ReadError
 from dnai.tracks import Track
 
 # Without O_NONBLOCK, a pipe that took the file's place would hold the reader up for ever.
@@ -32,6 +34,32 @@ def read_piece(track: Track, offset: int, length: int) -> bytes | ReadError:
         return ReadError.GONE
     finally:
         os.close(descriptor)
+
+
+def prepare(converted: ConvertedTracks, track: Track, *, asker: str) -> Prepared | ReadError:
+    """Have a track converted; return its size when that is done, 0 before, or why it is not.
+
+    `asker` is the user for whom it is done. The log says more than the listener is told.
+    """
+    try:
+        return Prepared(converted.prepare(track, asker=asker) or 0)
+    except ConversionError:
+        return ReadError.NOT_CONVERTED
+
+
+def read_converted(converted: ConvertedTracks, track: Track, offset: int, length: int) -> bytes | ReadError:
+    """Return `length` bytes of the converted track from byte `offset` on, or why not."""
+    file = converted.find(track)
+    if file is None:
+        return ReadError.UNPREPARED
+    if offset + length > file.size_bytes:
+        return ReadError.BAD_RANGE
+    try:
+        if not _is_catalogued(track.path.stat(), track):
+            return ReadError.GONE
+        return file.read(offset, length) or ReadError.UNPREPARED
+    except OSError:
+        return ReadError.GONE
 
 
 def _is_catalogued(found: os.stat_result, track: Track) -> bool:

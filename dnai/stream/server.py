@@ -14,6 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import uvicorn
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.config import Address
 from dnai.errors import ConfigurationError, StreamError, UsageError
 from dnai.stream.gate import MAX_CONNECTIONS, MAX_INBOUND_BYTES, Doors, GuardedWebSocket, http_protocol
@@ -46,6 +47,9 @@ class StreamServer(Generic[Q]):
         called in a worker thread.
     listen
         The address to listen on; port 0 means any free one.
+    converted
+        Where tracks are converted that browsers do not play; without it they are left out of playlists. It is
+        not closed here.
     max_connections
         How many TCP connections are open at a time; the next one is cut at once.
     clock
@@ -58,12 +62,14 @@ class StreamServer(Generic[Q]):
         desk: TicketDesk[Q],
         playlist_for: Callable[[Q], Sequence[tuple[Track, float]]],
         listen: Address,
+        converted: ConvertedTracks | None = None,
         max_connections: int = MAX_CONNECTIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._desk = desk
         self._playlist_for = playlist_for
         self._listen = listen
+        self._converted = converted
         self._max_connections = max_connections
         self._clock = clock
         self._running: _Running | None = None
@@ -90,7 +96,12 @@ class StreamServer(Generic[Q]):
         listener = _listening_socket(self._listen)
         address = Address(self._listen.host, listener.getsockname()[1])
         doors = Doors(max_connections=self._max_connections)
-        service = StreamService(desk=self._desk, book=SessionBook(clock=self._clock), playlist_for=self._playlist_for)
+        service = StreamService(
+            desk=self._desk,
+            book=SessionBook(clock=self._clock),
+            playlist_for=self._playlist_for,
+            converted=self._converted,
+        )
         running = _Running(service, listener, doors=doors, address=address)
         running.start()
         self._running = running

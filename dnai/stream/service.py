@@ -11,17 +11,18 @@ from typing import Any, Generic, TypeVar
 import socketio
 from socketio.exceptions import ConnectionRefusedError as RefusedConnection
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.errors import ProtocolError
 from dnai.recommend.messages import MAX_DISTANCE
 from dnai.stream import payloads
 from dnai.stream.gate import CONNECTION_KEY, MAX_INBOUND_BYTES, App, Connection, gated
 from dnai.stream.packets import GARBAGE_EVENT, ServerSidePacket, discreet_logger
-from dnai.stream.payloads import ReadError, ReadRequest, Refusal, ResumeAuth, TicketAuth
-from dnai.stream.pieces import read_piece
+from dnai.stream.payloads import Prepared, PrepareRequest, ReadError, ReadRequest, Refusal, ResumeAuth, TicketAuth
+from dnai.stream.pieces import prepare, read_converted, read_piece
 from dnai.stream.sessions import SessionBook, StreamSession
 from dnai.stream.tickets import TicketDesk
 from dnai.text import clean_text
-from dnai.tracks import Track
+from dnai.tracks import MAX_CONVERTED_S, Track
 
 Q = TypeVar("Q")
 Offered = Sequence[tuple[Track, float]]
@@ -37,6 +38,9 @@ _REFUSALS: Mapping[Refusal, str] = {
 _READ_ERRORS: Mapping[ReadError, str] = {
     ReadError.UNKNOWN_TRACK: "no such track was offered in this session",
     ReadError.BAD_RANGE: "the range ends beyond the file",
+    ReadError.UNPREPARED: "this track is to be prepared before it is read, or again",
+    ReadError.NOT_CONVERTED: "this track cannot be converted into what browsers play",
+    ReadError.NOTHING_KNOWN: "these tracks need a newer version of DN.ai",
     ReadError.GONE: "the file was deleted or changed since it was offered",
     ReadError.BAD_REQUEST: "this is not a track, an offset and a length",
     ReadError.SESSION_OVER: "the session is over",
@@ -57,10 +61,18 @@ class _Live:
 class StreamService(Generic[Q]):
     """Answers the listeners of one provider; lives on the server's loop."""
 
-    def __init__(self, *, desk: TicketDesk[Q], book: SessionBook, playlist_for: Callable[[Q], Offered]) -> None:
+    def __init__(
+        self,
+        *,
+        desk: TicketDesk[Q],
+        book: SessionBook,
+        playlist_for: Callable[[Q], Offered],
+        converted: ConvertedTracks | None = None,
+    ) -> None:
         self._desk = desk
         self._book = book
         self._playlist_for = playlist_for
+        self._converted = converted
         self._live: dict[str, _Live] = {}
         self._sio = self._make_socketio()
 
@@ -87,6 +99,7 @@ class StreamService(Generic[Q]):
         sio.on("disconnect", self._on_disconnect)
         sio.on(GARBAGE_EVENT, self._on_garbage)
         sio.on(payloads.PLAYLIST_EVENT, self._guarded(self._on_playlist))
+        sio.on(payloads.PREPARE_EVENT, self._guarded(self._on_prepare))
         sio.on(payloads.READ_EVENT, self._guarded(self._on_read))
         sio.on(payloads.BYE_EVENT, self._guarded(self._on_bye))
         return sio
@@ -133,7 +146,7 @@ class StreamService(Generic[Q]):
         if isinstance(grant, Refusal):
             return grant
         offered = await asyncio.to_thread(self._playlist_for, grant.query)
-        session = self._book.open(grant.user_id, [item for item in offered if _is_streamable(*item)])
+        session = self._book.open(grant.user_id, [item for item in offered if self._is_streamable(*item)])
         if isinstance(session, StreamSession):
             user = clean_text(session.user_id, max_chars=64)
             logger.info("session %s… opened for %s: %d tracks", session.label, user, len(session.tracks))
@@ -168,10 +181,31 @@ class StreamService(Generic[Q]):
 
         return handler
 
-    async def _on_playlist(self, live: _Live, _payload: object) -> object:
+    async def _on_playlist(self, live: _Live, payload: object) -> object:
         session = live.session
-        offered = [(track_id, track, distance) for track_id, (track, distance) in session.tracks.items()]
+        knows = payloads.parse_playlist_request(payload)
+        offered = [
+            (track_id, track, distance)
+            for track_id, (track, distance) in session.tracks.items()
+            if payloads.is_known(track.audio_type, knows=knows)
+        ]
+        if not offered:
+            return _error(ReadError.NOTHING_KNOWN)
         return payloads.welcome(session.session_id, session.secret, offered)
+
+    async def _on_prepare(self, live: _Live, payload: object) -> object:
+        """Answer at once, done or not: while a call waits, no other of its connection is looked at."""
+        try:
+            request = payloads.parse(payload, PrepareRequest)
+        except ProtocolError:
+            return _error(ReadError.BAD_REQUEST)
+        offered = live.session.tracks.get(request.track)
+        if offered is None:
+            return _error(ReadError.UNKNOWN_TRACK)
+        if self._converted is None or offered[0].audio_type.is_played_by_browsers:
+            return payloads.plain(Prepared(offered[0].size_bytes))
+        answer = await asyncio.to_thread(prepare, self._converted, offered[0], asker=live.session.user_id)
+        return _error(answer) if isinstance(answer, ReadError) else payloads.plain(answer)
 
     async def _on_read(self, live: _Live, payload: object) -> object:
         try:
@@ -181,12 +215,25 @@ class StreamService(Generic[Q]):
         offered = live.session.tracks.get(request.track)
         if offered is None:
             return _error(ReadError.UNKNOWN_TRACK)
-        piece = await asyncio.to_thread(read_piece, offered[0], request.offset, request.length)
+        piece = await asyncio.to_thread(self._piece, offered[0], request)
         if isinstance(piece, ReadError):
             logger.debug("session %s…: a piece was refused: %s", live.session.label, piece.value)
             return _error(piece)
         live.connection.queue(len(piece))
         return piece
+
+    def _piece(self, track: Track, request: ReadRequest) -> bytes | ReadError:
+        if self._converted is None or track.audio_type.is_played_by_browsers:
+            return read_piece(track, request.offset, request.length)
+        return read_converted(self._converted, track, request.offset, request.length)
+
+    def _is_streamable(self, track: Track, distance: float) -> bool:
+        """Return whether a listener would accept this track in a playlist, and could hear it."""
+        if not track.audio_type.is_played_by_browsers and (
+            self._converted is None or track.duration_s > MAX_CONVERTED_S
+        ):
+            return False
+        return _is_acceptable(track, distance)
 
     async def _on_bye(self, live: _Live, _payload: object) -> object:
         self._book.close(live.session)
@@ -198,8 +245,7 @@ def _error(code: ReadError) -> dict[str, str]:
     return {"error": code.value, "message": _READ_ERRORS[code]}
 
 
-def _is_streamable(track: Track, distance: float) -> bool:
-    """Return whether a listener would accept this track in a playlist."""
+def _is_acceptable(track: Track, distance: float) -> bool:
     return (
         1 <= track.size_bytes <= payloads.MAX_FILE_BYTES
         and 0 <= track.duration_s <= payloads.MAX_DURATION_S

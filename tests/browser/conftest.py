@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.broker.consumer import OfferConsumer
 from dnai.config import PROJECT_DIR, Address
 from dnai.genre.model import GenreModel
@@ -29,6 +29,7 @@ from dnai.stream.server import StreamServer
 from dnai.stream.tickets import TicketDesk
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
 from tests.models import known_of
+from tests.sounds import write_sound
 from tests.web_process import WebApp
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -44,13 +45,17 @@ CHROMIUM_OPTIONS = (
 
 @dataclass(frozen=True)
 class Song:
-    """A song to be made: a tone of `seconds`, at `distance` from the model's own midpoint of its genre."""
+    """A song to be made: a tone of `seconds`, at `distance` from the model's own midpoint of its genre.
+
+    `kind` is the end of its file's name.
+    """
 
     title: str
     distance: float = 1.0
     genre: Genre = Genre.JAZZ
     seconds: float = 3.0
     artist: str = "The Testers"
+    kind: str = "wav"
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +204,7 @@ def stock(model: GenreModel, tmp_path: Path) -> Callable[[Sequence[Song]], list[
     def make(songs: Sequence[Song]) -> list[MadeSong]:
         folder = tmp_path / f"music-{secrets.token_hex(4)}"
         folder.mkdir()
-        return [_make_song(song, folder / f"{number}.wav", number, model) for number, song in enumerate(songs)]
+        return [_make_song(song, folder / f"{number}.{song.kind}", number, model) for number, song in enumerate(songs)]
 
     return make
 
@@ -209,7 +214,8 @@ def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> MadeSo
     channels = 1 if song.seconds < 60 else 2
     time_s = np.arange(int(song.seconds * sample_rate)) / sample_rate
     wave = (0.2 * np.sin(2 * np.pi * (220.0 + 55.0 * number) * time_s)).astype(np.float32)
-    soundfile.write(path, np.repeat(wave[:, None], channels, axis=1), sample_rate, subtype="PCM_16")
+    subtype = "PCM_16" if song.kind == "wav" else None
+    write_sound(path, np.repeat(wave[:, None], channels, axis=1), sr=sample_rate, subtype=subtype)
     status = path.stat()
     vector = model.midpoints[song.genre].astype(np.float64)
     vector[0] += song.distance
@@ -224,7 +230,7 @@ def _make_song(song: Song, path: Path, number: int, model: GenreModel) -> MadeSo
         model_genre=song.genre,
         confidence=1.0,
         duration_s=song.seconds,
-        audio_type=AudioType.WAV,
+        audio_type=AudioType(song.kind.split(".")[0]),
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
     )
@@ -255,6 +261,7 @@ class Peer:
         model: GenreModel,
         *,
         url: str,
+        scratch: Path,
         space_id: str | None = None,
     ) -> None:
         self.name = name
@@ -263,7 +270,10 @@ class Peer:
         space = vectors_of_all(space_id or model.space_id, vectors, model_id=model.model_id)
         self.shelf = Shelf(self.tracks, [space])
         desk: TicketDesk[PlaylistQuery] = TicketDesk()
-        self.server = StreamServer(desk=desk, playlist_for=self.shelf.nearest, listen=Address("127.0.0.1", 0))
+        self.converted = ConvertedTracks(scratch)
+        self.server = StreamServer(
+            desk=desk, playlist_for=self.shelf.nearest, listen=Address("127.0.0.1", 0), converted=self.converted
+        )
         self.server.start()
         self.provider = Provider(
             provider_id=secrets.token_urlsafe(16),
@@ -284,17 +294,25 @@ class Peer:
         """End everything."""
         self.consumer.close()
         self.server.stop()
+        self.converted.close()
 
 
 @pytest.fixture
 def join(
-    circle: Any, model: GenreModel, stock: Callable[[Sequence[Song]], list[MadeSong]]
+    circle: Any, model: GenreModel, stock: Callable[[Sequence[Song]], list[MadeSong]], tmp_path: Path
 ) -> Iterator[Callable[..., Peer]]:
     """Lets members of the test's circle offer songs."""
     with contextlib.ExitStack() as stack:
 
         def make(member: str, *songs: Song, name: str | None = None, space_id: str | None = None) -> Peer:
-            peer = Peer(name or member.title(), stock(songs), model, url=circle.url(member), space_id=space_id)
+            peer = Peer(
+                name or member.title(),
+                stock(songs),
+                model,
+                url=circle.url(member),
+                scratch=tmp_path / "converted",
+                space_id=space_id,
+            )
             stack.callback(peer.close)
             return peer
 

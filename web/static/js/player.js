@@ -6,6 +6,8 @@ import { clock, distance, spokenClock } from "./words.js";
 const VOLUME_KEY = "dnai-volume";
 const JUMP_S = 10;
 const RESTART_AFTER_S = 4;
+const PATIENCE_MS = 1000;
+const PREPARING = "This track is being converted for your browser. It starts in a moment.";
 
 export class Player {
   /** `tell(event, data)` goes to the app; `onTrack(index)` to whoever shows the playlist. */
@@ -16,6 +18,7 @@ export class Player {
     this.index = -1;
     this.wanted = false;
     this.askedAt = null;
+    this.patience = 0;
     this.audio = byId("audio");
     this.box = byId("player");
     this.seekBar = byId("seek");
@@ -34,7 +37,9 @@ export class Player {
     audio.addEventListener("playing", () => {
       this.state("playing");
       this.measure();
+      this.prepareNext();
     });
+    audio.addEventListener("loadedmetadata", () => this.isPrepared());
     audio.addEventListener("pause", () => !audio.ended && this.state(this.track ? "paused" : "empty"));
     audio.addEventListener("waiting", () => this.wanted && this.state("loading"));
     audio.addEventListener("timeupdate", () => this.showTime());
@@ -82,11 +87,43 @@ export class Player {
     this.index = index;
     this.wanted = begin;
     this.showTrack();
-    this.audio.src = `/audio/${encodeURIComponent(this.playlist.stream)}/${encodeURIComponent(this.track.id)}`;
+    this.audio.src = this.address("audio", this.track);
+    this.awaitPreparation();
     this.onTrack(index);
     this.tell("now", { stream: this.playlist.stream, track: this.track.id });
     if (begin) this.resume();
     else this.state("paused");
+  }
+
+  /** Where the app has something of a track. */
+  address(what, track) {
+    return `/${what}/${encodeURIComponent(this.playlist.stream)}/${encodeURIComponent(track.id)}`;
+  }
+
+  /** A track that must be converted first may take some seconds: say so, if it does. */
+  awaitPreparation() {
+    this.endPatience();
+    if (this.track.prepared) return;
+    this.patience = setTimeout(() => byId("hint").hidden && this.hint(PREPARING), PATIENCE_MS);
+  }
+
+  endPatience() {
+    clearTimeout(this.patience);
+    if (byId("hint").textContent === PREPARING) this.hint("");
+  }
+
+  /** The track has been converted, if it had to be. */
+  isPrepared() {
+    this.endPatience();
+    if (this.track) this.track.prepared = true;
+  }
+
+  /** Have the next track converted while this one plays; should that fail, it is said when its turn comes. */
+  prepareNext() {
+    const next = this.playlist?.tracks[this.index + 1];
+    if (!next || next.prepared || next.isAsked) return;
+    next.isAsked = true;
+    fetch(this.address("audio", next), { method: "HEAD" }).then((answer) => { next.prepared ||= answer.ok; }, () => {});
   }
 
   next() {
@@ -173,6 +210,7 @@ export class Player {
     this.playlist = null;
     this.index = -1;
     this.audio.pause();
+    this.endPatience();
     this.audio.removeAttribute("src");
     this.audio.load();
     byId("now-title").textContent = "Nothing is playing";
@@ -207,6 +245,7 @@ export class Player {
 
   broken() {
     if (!this.track || !this.audio.error) return;
+    this.endPatience();
     this.state("loading");
     this.tell("failed", { stream: this.playlist.stream, track: this.track.id, code: this.audio.error.code });
   }
