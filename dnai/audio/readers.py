@@ -34,6 +34,9 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska
 MOST_DAMAGED = 0.1
 """What is damaged to a larger share is no sound any more, but noise or another kind of file."""
 
+_MOST_IN_VAIN_BYTES = 1 << 26
+"""So much without any sound is longer than every index and every picture."""
+
 _MOST_LEFT_BYTES = 1 << 16
 _NOTHING_FOLLOWS = frozenset({"MP3", "FLAC"})
 """In these the sound goes to the end of the file, but for tags."""
@@ -85,10 +88,11 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
     OSError
         When the file itself cannot be read.
     """
-    with _av_errors(), av.open(file, mode="r", options={"format_whitelist": CONTAINERS}) as container:
+    impatient = _ImpatientFile(file)
+    with _av_errors(), av.open(impatient, mode="r", options={"format_whitelist": CONTAINERS}) as container:
         if not container.streams.audio:
             raise ReaderError("holds no sound")
-        for frame in _gather(_decode(container, container.streams.audio[0])):
+        for frame in _gather(_decode(_packets(container, impatient))):
             yield frame.sample_rate, _mix(_planes(frame))
 
 
@@ -119,11 +123,35 @@ def _check_end(file: BinaryIO, kind: str) -> None:
         raise ReaderError("not readable as sound: its header tells of less than there is")
 
 
-def _decode(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """The frames of a stream without those that are damaged, as players do, unless these are too many."""
-    packets = damaged = 0
-    for packet in container.demux(stream):
-        packets += 1
+class _ImpatientFile:
+    """A file that is not read on and on where there is no sound: FFmpeg would keep gigabytes of zeros in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell = file.seek, file.tell
+        self.name = getattr(file, "name", "")  # FFmpeg judges by it, too
+        self.read_in_vain = 0
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, for FFmpeg, or tell it that it is enough."""
+        self.read_in_vain += size
+        if self.read_in_vain > _MOST_IN_VAIN_BYTES:
+            raise ReaderError(f"not readable as sound: there is none in {_MOST_IN_VAIN_BYTES >> 20} MB of it")
+        return self._file.read(size)
+
+
+def _packets(container: av.container.InputContainer, file: _ImpatientFile) -> Iterator[av.Packet[av.AudioStream]]:
+    for packet in container.demux(container.streams.audio[0]):
+        if packet.size:
+            file.read_in_vain = 0
+        yield packet
+
+
+def _decode(packets: Iterable[av.Packet[av.AudioStream]]) -> Iterator[av.AudioFrame]:
+    """The frames in packets without those that are damaged, as players do, unless these are too many."""
+    count = damaged = 0
+    for packet in packets:
+        count += packet.size > 0  # the last has nothing, and brings what is left
         try:
             frames = packet.decode()
         except av.DecoderNotFoundError:
@@ -132,8 +160,9 @@ def _decode(container: av.container.InputContainer, stream: av.AudioStream) -> I
             damaged += 1
             continue
         yield from frames
-    if damaged > MOST_DAMAGED * packets:
-        raise ReaderError(f"not readable as sound: {damaged} of its {packets} parts are damaged")
+    if damaged > MOST_DAMAGED * count:
+        share = f"{damaged} of its {count} parts are" if damaged < count else "it is"
+        raise ReaderError(f"not readable as sound: {share} damaged")
 
 
 def _gather(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
@@ -191,10 +220,18 @@ def _av_errors() -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, ValueError) as error:
-        reason = "it is damaged" if isinstance(error, av.UndefinedError) else getattr(error, "strerror", None) or error
-        raise ReaderError(f"not readable as sound: {reason}") from error
+        raise ReaderError(f"not readable as sound: {_reason(error)}") from error
     except OSError as error:
         # FFmpeg was misled to a place before the beginning of the file.
         if error.errno != errno.EINVAL:
             raise
         raise ReaderError("not readable as sound: it is damaged or no sound") from error
+
+
+def _reason(error: Exception) -> str:
+    """What FFmpeg says, where it says anything."""
+    if isinstance(error, av.MemoryError):
+        return "it says that it is larger than the memory that a file may have"
+    if isinstance(error, av.UndefinedError):
+        return "it is damaged"
+    return getattr(error, "strerror", None) or str(error)
