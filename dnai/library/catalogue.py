@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,7 @@ from dnai.library.rows import (
     CataloguedFile,
     CataloguedTrack,
     Changes,
+    Description,
     Failure,
     FileStamp,
     Hearing,
@@ -177,11 +179,17 @@ class Catalogue:
                     connection.execute(_COPY_HEARINGS, (copy, one.track))
                     _rename(connection, copy, one, title=titles[one.track])
 
-    def put_content_ids(self, content_ids: Mapping[int, str]) -> None:
-        """Write what is in the files of these tracks."""
+    def put_descriptions(self, descriptions: Mapping[int, Description]) -> None:
+        """Write what the files of these tracks tell of themselves; what was heard in them stays."""
         with self._transaction() as connection:
-            rows = [(content, track) for track, content in content_ids.items()]
-            connection.executemany("UPDATE tracks SET content_id = ? WHERE id = ?", rows)
+            connection.executemany(
+                "UPDATE tracks SET title = ?, artist = ?, album = ?, year = ?, tag_genre = ?, album_artist = ?, "
+                "track_number = ?, audio_type = ?, content_id = ? WHERE id = ?",
+                [
+                    (*astuple(told.tags), told.audio_type, told.content_id, track)
+                    for track, told in descriptions.items()
+                ],
+            )
 
     @contextlib.contextmanager
     def moment(self, *, under: Under = None, since: int | None = None) -> Iterator[Moment]:

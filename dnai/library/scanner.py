@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from dnai.audio.kinds import read_audio_type
+from dnai.audio.tags import read_tags
 from dnai.errors import CatalogueFullError
 from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
@@ -16,7 +18,7 @@ from dnai.library.catalogue import Catalogue
 from dnai.library.content import content_id
 from dnai.library.jobs import Analysts, InThisProcess, Job, Outcome, Trouble
 from dnai.library.look import known_roots, look_at
-from dnai.library.rows import CataloguedTrack, Changes, Failure, FileStamp, KnownFile
+from dnai.library.rows import CataloguedTrack, Changes, Description, Failure, FileStamp, KnownFile
 from dnai.library.scan_lock import Holder, scan_lock
 from dnai.text import clean_text
 
@@ -138,7 +140,7 @@ def scan_folders(
             failed = scan.analyse(look.fresh)
             _answer_anew(catalogue, models)
             updated = scan.update(old, look.standing)
-        _identify(catalogue, look.standing)
+        _describe(catalogue, look.standing)
     return ScanSummary(
         analysed=len(look.fresh) - failed,
         failed=failed,
@@ -151,17 +153,17 @@ def scan_folders(
     )
 
 
-def _identify(catalogue: Catalogue, standing: Mapping[Path, KnownFile]) -> None:
-    """Note what is in files that an older version has catalogued."""
+def _describe(catalogue: Catalogue, standing: Mapping[Path, KnownFile]) -> None:
+    """Note what files tell of themselves that an older version has catalogued."""
     unknown = [(path, file.track) for path, file in standing.items() if file.content_id is None and file.track]
     for start in range(0, len(unknown), _BATCH):
-        found: dict[int, str] = {}
+        found: dict[int, Description] = {}
         for path, track in unknown[start : start + _BATCH]:
             try:
-                found[track] = content_id(path)
+                found[track] = Description(content_id(path), read_audio_type(path), read_tags(path))
             except OSError as error:  # another time
                 _logger.info("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
-        catalogue.put_content_ids(found)
+        catalogue.put_descriptions(found)
 
 
 class _Scan:

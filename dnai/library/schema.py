@@ -91,6 +91,9 @@ ALTER TABLE tracks ADD COLUMN content_id TEXT;
 ALTER TABLE tracks ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;
 """
 
+# Version 3 knew no album artists, and did not tell ALAC from AAC: the next scan looks again at what has no content id.
+_FROM_VERSION_3 = "UPDATE tracks SET content_id = NULL;"
+
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, within the transaction that is open."""
@@ -117,6 +120,8 @@ def move_up(connection: sqlite3.Connection, path: Path, *, version: int) -> None
         _run(connection, _FROM_VERSION_1.format(tables=_TABLES, feature_id=feature_id))
     elif version == 2:
         _run(connection, _FROM_VERSION_2)
+    else:
+        _run(connection, _FROM_VERSION_3)
     _start_log(connection)  # version 3 did not say what has changed
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -227,7 +227,7 @@ def test_files_moved_and_copied_from_another_folder_are_recognised(scanned: Scan
     assert scanned.scan() == ScanSummary(0, 0, unchanged=11, dropped=0)
 
 
-def test_files_of_an_older_catalogue_are_identified_in_passing(scanned: Scanned) -> None:
+def test_files_of_an_older_catalogue_are_described_in_passing(scanned: Scanned) -> None:
     """And are recognised from then on."""
     scanned.catalogue._connection.execute("UPDATE tracks SET content_id = NULL")
     assert scanned.scan().unchanged == 12

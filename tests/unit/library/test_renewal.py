@@ -11,15 +11,16 @@ from random import Random
 import numpy as np
 import pytest
 
+from dnai.audio.tags import Tags
 from dnai.errors import CatalogueError
 from dnai.genre.model import GenreAnswer, GenreModel
 from dnai.library import heard as heard_module
 from dnai.library import schema
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import Collection, LiveCollection, read_collection
-from dnai.library.rows import Changes, Failure, FileStamp, Hearing, Recognised
+from dnai.library.rows import Changes, Description, Failure, FileStamp, Hearing, Recognised
 from dnai.recommend.provider import PlaylistQuery, Shelf
-from dnai.tracks import Genre, GenreOrigin, Track
+from dnai.tracks import AudioType, Genre, GenreOrigin, Track
 from tests.unit.library.conftest import catalogued, heard
 
 PATHS = [Path(f"/{folder}/{name}.mp3") for folder in ("m", "m/b", "n", "o") for name in ("a", "é", "z", "\udce9", "_")]
@@ -105,7 +106,9 @@ class Writer:
         self._catalogue.put_hearings(self._path(), STAMP, self._heard())
 
     def _contents(self) -> None:
-        self._catalogue.put_content_ids({one: self._chance.choice("abc") for one in self._ids()[:2]})
+        tags = Tags(self._chance.choice("xyz"), "", "", None, self._chance.choice([None, *Genre]))
+        told = {one: Description(self._chance.choice("abc"), AudioType.OPUS, tags) for one in self._ids()[:2]}
+        self._catalogue.put_descriptions(told)
 
 
 def content(collection: Collection) -> Content:

@@ -106,6 +106,22 @@ def test_a_broken_file_that_was_mended_becomes_a_track_and_the_other_way_round(
     assert catalogue.failures() == []
 
 
+def test_files_of_an_older_catalogue_are_described_anew_without_being_heard(
+    music_folder: Path, catalogue: Catalogue, scan: Scan
+) -> None:
+    """Its version read fewer tags and did not tell ALAC from AAC."""
+    add_song(music_folder, "lossless.alac.m4a", title="So What", albumartist="The Sextet", tracknumber="1/5")
+    scan(music_folder)
+    before = [one.file for one in catalogue.tracks()]
+    catalogue._connection.execute(
+        "UPDATE tracks SET content_id = NULL, album_artist = '', track_number = NULL, audio_type = 'm4a', title = ''"
+    )
+    assert scan(music_folder) == ScanSummary(analysed=0, failed=0, unchanged=4, dropped=0)
+    assert [one.file for one in catalogue.tracks()] == before
+    lossless = next(file for file in before if file.path.name == "lossless.alac.m4a")
+    assert (lossless.album_artist, lossless.track_number, lossless.audio_type) == ("The Sextet", 1, AudioType.ALAC)
+
+
 def test_two_folders_stand_side_by_side(tmp_path: Path, catalogue: Catalogue, scan: Scan) -> None:
     """Scanning one leaves the other alone, also where one name begins with the other."""
     for name in ("music", "music2", "music/sub", "musi"):
