@@ -46,6 +46,7 @@ _KNOWN_TO_ALL: Final = frozenset(
 
 Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 _Text = Annotated[str, Meta(max_length=1000)]
+_Words = Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=32)]
 _P = TypeVar("_P")
 
 
@@ -92,7 +93,7 @@ class ResumeAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PlaylistRequest(msgspec.Struct, frozen=True):
     """What a listener adds to its playlist call: words for what it knows beside the first version."""
 
-    knows: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=32)] = []
+    knows: _Words = []
 
 
 class PrepareRequest(msgspec.Struct, frozen=True):

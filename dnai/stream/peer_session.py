@@ -7,8 +7,8 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -23,14 +23,10 @@ from dnai.errors import (
 from dnai.stream import payloads
 from dnai.stream.connection import PeerConnection
 from dnai.stream.loop_thread import LoopThread
-from dnai.stream.payloads import PIECE_BYTES, ErrorReply, Prepared, PrepareRequest, ReadError, ReadRequest
+from dnai.stream.payloads import ErrorReply, Prepared, PrepareRequest, ReadError, ReadRequest
+from dnai.stream.window import Window
 from dnai.tracks import Playlist, PlaylistEntry, most_converted_bytes
 
-SMALL_PIECE_BYTES: Final = 64 * 1024
-"""The first pieces of a read are small, so that the first sound comes soon, and all pieces on a slow line."""
-SLOW_PIECE_S: Final = 0.5
-"""A line on which a piece takes longer is slow."""
-PIECES_AHEAD: Final = 4
 MAX_RESUMES: Final = 2
 """How often a read takes its session up again without a single new byte in between."""
 
@@ -196,7 +192,7 @@ class PeerSession:
         pause_s, patience = 0.0, MAX_RESUMES
         while not self._closing.wait(pause_s):
             try:
-                size_bytes = self.wait(self._loop.submit(self._ask_size(entry)))
+                size_bytes = self._wait(self._loop.submit(self._ask_size(entry)))
             except PeerBrokeOffError as error:
                 patience -= _cost(error)
                 if patience < 0:
@@ -223,7 +219,7 @@ class PeerSession:
     def _read(self, entry: PlaylistEntry, start: int, stop: int) -> Generator[bytes]:
         position, patience = start, MAX_RESUMES
         while position < stop:
-            window = _Window(self, entry.track_id, position, stop)
+            window = Window(position, stop, ask=partial(self._ask, entry.track_id), wait=self._wait)
             try:
                 for piece in window.pieces():
                     position += len(piece)
@@ -253,11 +249,11 @@ class PeerSession:
         except (PeerUnreachableError, TimeoutError) as failure:
             raise PeerBrokeOffError(f"{error}, and could not be taken up again: {failure}") from failure
 
-    def ask(self, track_id: str, offset: int, length: int) -> concurrent.futures.Future[bytes]:
+    def _ask(self, track_id: str, offset: int, length: int) -> concurrent.futures.Future[bytes]:
         """Start to fetch one piece."""
         return self._loop.submit(self._fetch(ReadRequest(track=track_id, offset=offset, length=length)))
 
-    def wait(self, asked: concurrent.futures.Future[T]) -> T:
+    def _wait(self, asked: concurrent.futures.Future[T]) -> T:
         """Return a piece, or a size, that was asked for, as long as it comes in time."""
         waiting_for = f"the next piece of the track from {self.address}"
         return self._loop.wait(asked, timeout_s=self._piece_timeout_s, waiting_for=waiting_for)
@@ -310,37 +306,3 @@ class PeerSession:
 def _cost(error: PeerBrokeOffError) -> int:
     """How many chances a failure costs: a provider that hangs costs a whole time limit, so it gets fewer."""
     return MAX_RESUMES if isinstance(error.__cause__, TimeoutError) else 1
-
-
-class _Window:
-    """The pieces of one read that are on their way, a few at a time."""
-
-    def __init__(self, session: PeerSession, track_id: str, start: int, stop: int) -> None:
-        self._session = session
-        self._track_id = track_id
-        self._next = start
-        self._stop = stop
-        self._asked: deque[concurrent.futures.Future[bytes]] = deque()
-
-    def pieces(self) -> Iterator[bytes]:
-        """Return the pieces in order, asking for the next ones meanwhile."""
-        for _ in range(PIECES_AHEAD):
-            self._ask(SMALL_PIECE_BYTES)
-        while self._asked:
-            since = time.monotonic()
-            piece = self._session.wait(self._asked[0])
-            self._asked.popleft()
-            # A small piece arrives in time where a large one would not.
-            self._ask(SMALL_PIECE_BYTES if time.monotonic() - since > SLOW_PIECE_S else PIECE_BYTES)
-            yield piece
-
-    def close(self) -> None:
-        """Call off what is still on its way."""
-        while self._asked:
-            self._asked.popleft().cancel()
-
-    def _ask(self, length: int) -> None:
-        length = min(length, self._stop - self._next)
-        if length > 0:
-            self._asked.append(self._session.ask(self._track_id, self._next, length))
-            self._next += length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,10 @@ class FailingSource:
             yield from self._source.read(track_id, start, min(stop, self._good))
         if stop > self._good:
             raise self._error
+
+    def prepare(self, track_id: str) -> int:
+        """Tell the size."""
+        return self._source.prepare(track_id)
 
     def close(self) -> None:
         """End the source."""
@@ -182,3 +187,39 @@ def test_stream_ids_cannot_be_guessed(make_track: MakeTrack) -> None:
     assert min(map(len, ids)) == 24
     streams.close_all()
     assert len(streams) == 0
+
+
+class UnpreparedSource(FailingSource):
+    """A source whose track has no size before it is prepared; `size` says what comes of that."""
+
+    def __init__(self, source: LocalSource, *, size: int | StreamError) -> None:
+        super().__init__(source, good=len(CONTENT), error=PeerBrokeOffError("read too far"))
+        entry = dataclasses.replace(source.playlist.entries[0], size_bytes=0)
+        self.playlist = Playlist((entry,))
+        self._size = size
+
+    def prepare(self, track_id: str) -> int:
+        """Tell the size, or fail."""
+        if isinstance(self._size, StreamError):
+            raise self._size
+        return self._size
+
+
+def test_a_track_without_a_size_is_prepared_first(make_track: MakeTrack) -> None:
+    """Ranges and lengths are those of what came of it."""
+    studio = Studio(UnpreparedSource(LocalSource([(make_track(content=CONTENT), 0.0)]), size=len(CONTENT)))
+    assert studio.client.get(studio.url).data == CONTENT
+    answer = studio.client.get(studio.url, headers={"Range": "bytes=-100"})
+    assert (answer.data, answer.headers["Content-Range"]) == (CONTENT[-100:], "bytes 9900-9999/10000")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(PeerRefusedError("cannot be converted"), 410), (PeerBrokeOffError("it is dead"), 502)]
+)
+def test_a_track_that_cannot_be_prepared_has_a_status(make_track: MakeTrack, error: StreamError, status: int) -> None:
+    """The tab is told why; not so for HEAD, which only got the next track ready."""
+    studio = Studio(UnpreparedSource(LocalSource([(make_track(content=CONTENT), 0.0)]), size=error))
+    assert studio.client.head(studio.url).status_code == status
+    assert studio.failures == []
+    assert studio.client.get(studio.url).status_code == status
+    assert studio.failures == [(studio.track_id, error)]

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from dnai.audio.converted import ConvertedTracks
 from dnai.config import Address
 from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient, PeerSession
 from dnai.stream.server import StreamServer
 from dnai.stream.tickets import TicketDesk
 from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from tests.sounds import SR, Sound, write_sound
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,13 +42,23 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_track(tmp_path: Path) -> Callable[..., Track]:
-    """Return a function that writes a file of random bytes and returns its track."""
+    """Return a function that writes a file of random bytes, or the sound `y`, and returns its track."""
     folder = tmp_path / "secret-folder"
     folder.mkdir()
 
-    def make(name: str = "song.ogg", *, size: int = 700_001, title: str = "So What") -> Track:
+    def make(
+        name: str = "song.ogg",
+        *,
+        size: int = 700_001,
+        title: str = "So What",
+        audio_type: AudioType = AudioType.OGG,
+        y: Sound | None = None,
+    ) -> Track:
         path = folder / name
-        path.write_bytes(os.urandom(size))
+        if y is None:
+            path.write_bytes(os.urandom(size))
+        else:
+            write_sound(path, y)
         found = path.stat()
         return Track(
             path=path,
@@ -58,8 +70,8 @@ def make_track(tmp_path: Path) -> Callable[..., Track]:
             genre_origin=GenreOrigin.TAG,
             model_genre=Genre.JAZZ,
             confidence=0.9,
-            duration_s=300.0,
-            audio_type=AudioType.OGG,
+            duration_s=300.0 if y is None else len(y) / SR,
+            audio_type=audio_type,
             size_bytes=found.st_size,
             mtime_ns=found.st_mtime_ns,
         )
@@ -90,7 +102,7 @@ def make_peer(clock: Clock) -> Iterator[Callable[..., Peer]]:
     """Return a function that starts a provider with the given tracks, the nearest first."""
     with contextlib.ExitStack() as stack:
 
-        def make(*tracks: Track, max_connections: int = 64) -> Peer:
+        def make(*tracks: Track, max_connections: int = 64, converted: ConvertedTracks | None = None) -> Peer:
             desk: TicketDesk[str] = TicketDesk(clock=clock)
             offered = [(track, 0.5 + number) for number, track in enumerate(tracks)]
 
@@ -102,6 +114,7 @@ def make_peer(clock: Clock) -> Iterator[Callable[..., Peer]]:
                 desk=desk,
                 playlist_for=playlist_for,
                 listen=Address(LOOPBACK, 0),
+                converted=converted,
                 max_connections=max_connections,
                 clock=clock,
             )

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
 from dnai.errors import DnaiError, PeerBrokeOffError, PeerRefusedError, PeerUnreachableError
-from dnai.stream import peer_session
+from dnai.stream import window
 from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient
 
@@ -55,6 +55,9 @@ class Liar:
         self.admission: list[str | bytes] = [ADMITTED]
         self.playlist: list[str | bytes] | None = None
         self.piece: Callable[[ServerConnection, str, dict[str, Any]], None] = self.honest
+        self.size: Callable[[ServerConnection, str], None] = lambda ws, number: ws.send(
+            f'43{number}[{{"size_bytes":{SIZE}}}]'
+        )
         self.connections = 0
         self.shown: list[str] = []
         self.wait_before_opening = False
@@ -99,6 +102,8 @@ class Liar:
             self._send(ws, [part.replace("NUMBER", number) if isinstance(part, str) else part for part in answer])
         elif arguments.startswith('"read"'):
             self.piece(ws, number, json.loads("[" + arguments)[1])
+        elif arguments.startswith('"prepare"'):
+            self.size(ws, number)
         elif arguments.startswith('"bye"'):
             ws.send(f"43{number}[true]")
 
@@ -352,10 +357,10 @@ def test_a_slow_line_gets_small_pieces(client: PeerClient, liar: Liar, monkeypat
 
     assert read_all(client, liar) == DATA[:SIZE]
     liar.piece = slowly
-    monkeypatch.setattr(peer_session, "SLOW_PIECE_S", 0.02)
+    monkeypatch.setattr(window, "SLOW_PIECE_S", 0.02)
     assert read_all(client, liar) == DATA[:SIZE]
     assert max(lengths) == 64 * 1024
-    monkeypatch.setattr(peer_session, "SLOW_PIECE_S", 5.0)
+    monkeypatch.setattr(window, "SLOW_PIECE_S", 5.0)
     assert read_all(client, liar) == DATA[:SIZE]
     assert max(lengths) == 256 * 1024
 
@@ -506,3 +511,119 @@ def test_many_dead_providers_at_once(client: PeerClient, bare: Callable[..., Bar
         thread.join(10)
     assert time.monotonic() - started < 4.0
     assert outcomes == [PeerUnreachableError] * 20
+
+
+UNPREPARED = [f"43NUMBER{playlist(size_bytes=0, audio_type='flac')}"]
+
+
+def prepare_and_read(client: PeerClient, liar: Liar) -> bytes:
+    with client.open(LOOPBACK, liar.port, TICKET) as session:
+        return b"".join(session.read(ID, 0, session.prepare(ID)))
+
+
+def test_an_honest_conversion_by_hand_is_heard(client: PeerClient, liar: Liar) -> None:
+    """The size comes with the answer to the call."""
+    liar.playlist = UNPREPARED
+    assert prepare_and_read(client, liar) == DATA[:SIZE]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ('{"size_bytes":3859201}', "10 s of music are 3859201 bytes"),
+        ('{"size_bytes":-1}', "no size of a track"),
+        ('{"size_bytes":1e300}', "no size of a track"),
+        ('{"size_bytes":"5"}', "no size of a track"),
+        ("null", "no size of a track"),
+        ("[]", "no size of a track"),
+        ('"' + "x" * 1500 + '"', "no size of a track"),
+        ('"' + "x" * 5_000 + '"', "no size of a track|more than it was asked for"),
+        ('"' + "x" * 450_000 + '"', "more than it was asked for"),
+    ],
+)
+def test_a_size_that_cannot_be_ends_it(client: PeerClient, liar: Liar, answer: str, reason: str) -> None:
+    """It is bounded by the length that the playlist told; whoever lies is not asked again."""
+    liar.playlist = UNPREPARED
+    liar.size = lambda ws, number: ws.send(f"43{number}[{answer}]")
+    with pytest.raises(PeerBrokeOffError, match=reason):
+        prepare_and_read(client, liar)
+    assert liar.connections == 1
+
+
+def test_a_conversion_that_never_ends_is_given_up(liar: Liar) -> None:
+    """The provider keeps on saying that it takes a while; it is asked a few times a second, and no more."""
+    asked: list[float] = []
+
+    def never(ws: ServerConnection, number: str) -> None:
+        asked.append(time.monotonic())
+        ws.send(f'43{number}[{{"size_bytes":0}}]')
+
+    liar.playlist = UNPREPARED
+    liar.size = never
+    with (
+        PeerClient(allow=AddressRule(loopback_allowed=True), prepare_timeout_s=1.5) as client,
+        pytest.raises(PeerRefusedError, match=r"did not convert this track in 1\.5 s"),
+    ):
+        prepare_and_read(client, liar)
+    assert 3 <= len(asked) <= 12
+
+
+def test_a_provider_that_says_nothing_to_a_conversion_is_given_up(client: PeerClient, liar: Liar) -> None:
+    """As with a piece that does not come."""
+    liar.playlist = UNPREPARED
+    liar.size = liar.hang
+    with pytest.raises(PeerBrokeOffError, match="did not come within"):
+        prepare_and_read(client, liar)
+
+
+@pytest.mark.parametrize("is_another", [False, True])
+def test_what_is_prepared_again_must_be_what_it_was(client: PeerClient, liar: Liar, is_another: bool) -> None:
+    """A provider may throw a converted track away; made anew it has the same bytes, and the song goes on."""
+    sizes = iter([SIZE, SIZE - 1 if is_another else SIZE])
+    thrown_away: list[int] = []
+
+    def forgetful(ws: ServerConnection, number: str, request: dict[str, Any]) -> None:
+        if request["offset"] > 300_000 and not thrown_away:
+            thrown_away.append(request["offset"])
+            ws.send(f'43{number}[{{"error":"unprepared"}}]')
+        else:
+            liar.honest(ws, number, request)
+
+    liar.playlist = UNPREPARED
+    liar.size = lambda ws, number: ws.send(f'43{number}[{{"size_bytes":{next(sizes)}}}]')
+    liar.piece = forgetful
+    if is_another:
+        with pytest.raises(PeerRefusedError, match="something else than before"):
+            prepare_and_read(client, liar)
+    else:
+        assert prepare_and_read(client, liar) == DATA[:SIZE]
+
+
+def test_a_provider_that_throws_away_all_the_time_is_given_up(client: PeerClient, liar: Liar) -> None:
+    """Not asked for ever."""
+    liar.playlist = UNPREPARED
+    liar.piece = lambda ws, number, request: ws.send(f'43{number}[{{"error":"unprepared"}}]')
+    with pytest.raises(PeerRefusedError, match="has not prepared"):
+        prepare_and_read(client, liar)
+
+
+def test_a_track_of_a_known_size_is_not_prepared(client: PeerClient, liar: Liar) -> None:
+    """A provider of the first version would not know the call."""
+    liar.size = lambda ws, number: ws.send("nonsense")
+    with client.open(LOOPBACK, liar.port, TICKET) as session:
+        assert session.prepare(ID) == SIZE
+
+
+def test_closing_the_session_ends_a_wait(liar: Liar) -> None:
+    """From another thread, at once."""
+    liar.playlist = UNPREPARED
+    liar.size = lambda ws, number: ws.send(f'43{number}[{{"size_bytes":0}}]')
+    with PeerClient(allow=AddressRule(loopback_allowed=True)) as client:
+        session = client.open(LOOPBACK, liar.port, TICKET)
+        closing = threading.Timer(0.3, session.close)
+        closing.start()
+        began = time.monotonic()
+        with pytest.raises(PeerBrokeOffError):
+            session.prepare(ID)
+        assert time.monotonic() - began < 5
+        closing.join()
