@@ -89,11 +89,16 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
         When the file itself cannot be read.
     """
     impatient = _ImpatientFile(file)
-    with _av_errors(), av.open(impatient, mode="r", options={"format_whitelist": CONTAINERS}) as container:
+    with _av_errors(), _open(impatient) as container:
         if not container.streams.audio:
             raise ReaderError("holds no sound")
         for frame in _gather(_decode(_packets(container, impatient))):
             yield frame.sample_rate, _mix(_planes(frame))
+
+
+def open_container(file: BinaryIO) -> av.container.InputContainer:
+    """Return what FFmpeg finds in a file, to be used as a context manager; raises `av.FFmpegError` and `ValueError`."""
+    return _open(_ImpatientFile(file))
 
 
 @contextmanager
@@ -124,20 +129,40 @@ def _check_end(file: BinaryIO, kind: str) -> None:
 
 
 class _ImpatientFile:
-    """A file that is not read on and on where there is no sound: FFmpeg would keep gigabytes of zeros in memory."""
+    """A file that is not read on and on where there is no sound: FFmpeg would keep gigabytes of zeros in memory.
+
+    It fails once at the most, and is at its end then: what more is raised, PyAV writes to stderr.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.seek, self.tell = file.seek, file.tell
+        self.tell = file.tell
         self.name = getattr(file, "name", "")  # FFmpeg judges by it, too
         self.read_in_vain = 0
         self._file = file
+        self._has_failed = False
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, for FFmpeg, or tell it that it is enough."""
+        if self._has_failed:
+            return b""
         self.read_in_vain += size
+        self._has_failed = True
         if self.read_in_vain > _MOST_IN_VAIN_BYTES:
             raise ReaderError(f"not readable as sound: there is none in {_MOST_IN_VAIN_BYTES >> 20} MB of it")
-        return self._file.read(size)
+        found = self._file.read(size)
+        self._has_failed = False
+        return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, or return a negative number where damage has led FFmpeg to before the beginning."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            return -(error.errno or errno.EINVAL)
+
+
+def _open(file: _ImpatientFile) -> av.container.InputContainer:
+    return av.open(file, mode="r", options={"format_whitelist": CONTAINERS})
 
 
 def _packets(container: av.container.InputContainer, file: _ImpatientFile) -> Iterator[av.Packet[av.AudioStream]]:

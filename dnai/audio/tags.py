@@ -16,7 +16,7 @@ import mutagen
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3
 
-from dnai.audio.readers import CONTAINERS
+from dnai.audio.readers import open_container
 from dnai.text import clean_text
 from dnai.tracks import Genre, parse_genre
 
@@ -156,7 +156,7 @@ def _id3_fields(tags: ID3) -> Mapping[str, list[str]]:
 def _chunk_fields(path: Path) -> Mapping[str, list[str]]:
     """The same names for what FFmpeg finds, such as the INFO chunks of wav files."""
     try:
-        with path.open("rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+        with path.open("rb") as file, open_container(file) as container:
             found = {key.lower(): [value] for key, value in container.metadata.items()}
     except (av.FFmpegError, ValueError, OSError):
         return {}

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ import pytest
 
 from dnai.audio.blockwise import BlockwiseFeatures
 from dnai.genre import extraction
+from dnai.genre.model import GenreModel
 from dnai.library.catalogue import Catalogue
 from dnai.library.folders import find_sound_files
-from dnai.library.scanner import ScanSummary
+from dnai.library.scanner import ScanProgress, ScanSummary, scan_folder
 from dnai.text import clean_text
+from dnai.tracks import AUDIO_SUFFIXES
 from tests.sounds import FORMATS, music, noise, silence, write_sound
 from tests.unit.library.conftest import Scan, add_song
 
@@ -70,6 +73,45 @@ def test_pipes_sockets_and_links_that_lead_nowhere_are_recorded_and_never_opened
         "loop.mp3": "not readable: Too many levels of symbolic links",
         "gone.m4a": "not readable: No such file or directory",
     }
+
+
+def test_links_to_devices_are_recorded_and_never_opened(folder: Path, catalogue: Catalogue, scan: Scan) -> None:
+    """One that gives zeros for ever, and one that gives noise for ever."""
+    (folder / "zeros.wav").symlink_to("/dev/zero")
+    (folder / "noise.mp3").symlink_to("/dev/urandom")
+    assert scan(folder).failed == 2
+    assert set(reasons(catalogue).values()) == {"not a file, but a pipe, a socket or a device"}
+
+
+def test_four_gigabytes_of_zeros_cost_no_more_than_a_moment(folder: Path, catalogue: Catalogue, scan: Scan) -> None:
+    """Under the name of each format; FFmpeg would look for the first sound in all of them, and keep them."""
+    for suffix in AUDIO_SUFFIXES:
+        path = folder / f"zeros{suffix}"
+        path.touch()
+        os.truncate(path, 4 << 30)
+    before = time.process_time()
+    assert scan(folder) == ScanSummary(analysed=1, failed=len(AUDIO_SUFFIXES), unchanged=0, dropped=0)
+    assert time.process_time() - before < 20
+    assert all(reason.startswith("not readable as sound: ") for reason in reasons(catalogue).values())
+    assert reasons(catalogue)["zeros.mp3"] == "not readable as sound: there is none in 64 MB of it"
+
+
+def test_a_file_that_is_written_while_it_is_scanned_is_heard_again(
+    folder: Path, catalogue: Catalogue, model: GenreModel
+) -> None:
+    """What was heard of it stands for the state in which it was found, so that the next scan sees the change."""
+    whole = add_song(folder.parent, "whole.wav", seed=1).read_bytes()
+    path = folder / "growing.wav"
+    path.write_bytes(whole[: len(whole) // 2])
+
+    def write_more(progress: ScanProgress) -> None:
+        if progress.current == path.name:
+            path.write_bytes(whole)
+
+    assert scan_folder(folder, catalogue, [model], report=write_more).analysed == 2
+    assert scan_folder(folder, catalogue, [model], report=lambda _progress: None).analysed == 1
+    growing = next(one.file for one in catalogue.tracks() if one.file.path == path)
+    assert (growing.duration_s, growing.size_bytes) == (pytest.approx(0.5), len(whole))
 
 
 def test_a_link_that_leads_somewhere_again_is_tried_again(folder: Path, catalogue: Catalogue, scan: Scan) -> None:
