@@ -97,7 +97,15 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
 
 
 def open_container(file: BinaryIO) -> av.container.InputContainer:
-    """Return what FFmpeg finds in a file, to be used as a context manager; raises `av.FFmpegError` and `ValueError`."""
+    """Return what FFmpeg finds in a file, to be used as a context manager.
+
+    In the texts of its metadata, what is not UTF-8 is escaped as surrogates.
+
+    Raises
+    ------
+    av.FFmpegError, ValueError, OSError
+        When FFmpeg cannot open it.
+    """
     return _open(_ImpatientFile(file))
 
 
@@ -162,7 +170,7 @@ class _ImpatientFile:
 
 
 def _open(file: _ImpatientFile) -> av.container.InputContainer:
-    return av.open(file, mode="r", options={"format_whitelist": CONTAINERS})
+    return av.open(file, mode="r", options={"format_whitelist": CONTAINERS}, metadata_errors="surrogateescape")
 
 
 def _packets(container: av.container.InputContainer, file: _ImpatientFile) -> Iterator[av.Packet[av.AudioStream]]:
@@ -192,15 +200,14 @@ def _decode(packets: Iterable[av.Packet[av.AudioStream]]) -> Iterator[av.AudioFr
 
 def _gather(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
     """The same sound in long frames: codecs give short ones, each of which would cost as much in Python."""
-    queue = av.AudioFifo()
+    queue, form = av.AudioFifo(), None
     for number, frame in enumerate(frames, start=1):
         frame.pts = None
-        try:
-            queue.write(frame)
-        except ValueError:  # a sound may change its form on the way, as recordings of broadcasts do
+        # A sound may change its form on the way, as broadcasts do; PyAV crashes where one queue is given two of them.
+        if form != (form := (frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate)):
             yield from _rest_of(queue)
             queue = av.AudioFifo()
-            queue.write(frame)
+        queue.write(frame)
         if number % _FRAMES_AT_ONCE == 0:
             yield from _rest_of(queue)
     yield from _rest_of(queue)
@@ -250,13 +257,15 @@ def _av_errors() -> Iterator[None]:
         # FFmpeg was misled to a place before the beginning of the file.
         if error.errno != errno.EINVAL:
             raise
-        raise ReaderError("not readable as sound: it is damaged or no sound") from error
+        raise ReaderError(f"not readable as sound: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """What FFmpeg says, where it says anything."""
+    """What FFmpeg found, in words that help more than its own."""
     if isinstance(error, av.MemoryError):
         return "it says that it is larger than the memory that a file may have"
-    if isinstance(error, av.UndefinedError):
-        return "it is damaged"
-    return getattr(error, "strerror", None) or str(error)
+    if isinstance(error, av.EOFError):
+        return "it ends before there is any"
+    if isinstance(error, av.DecoderNotFoundError | av.PatchWelcomeError):
+        return "its kind of sound is not known"
+    return "it is damaged or no sound"

@@ -157,10 +157,19 @@ def _chunk_fields(path: Path) -> Mapping[str, list[str]]:
     """The same names for what FFmpeg finds, such as the INFO chunks of wav files."""
     try:
         with path.open("rb") as file, open_container(file) as container:
-            found = {key.lower(): [value] for key, value in container.metadata.items()}
+            found = {key.lower(): [_as_latin_1(value)] for key, value in container.metadata.items()}
     except (av.FFmpegError, ValueError, OSError):
         return {}
     return {_FFMPEG_NAMES.get(key, key): values for key, values in found.items()}
+
+
+def _as_latin_1(text: str) -> str:
+    """What old programs wrote, where it is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape").decode("latin-1")
+    return text
 
 
 def _first(fields: Mapping[str, list[str]], name: str) -> str:

@@ -16,9 +16,9 @@ import soundfile
 from dnai.audio import decode as decode_module
 from dnai.audio.decode import MAX_DURATION_S, MIN_DURATION_S, SAMPLE_RATE, Sink, SoundSource, decode
 from dnai.audio.features import extract_features
-from dnai.audio.readers import NativeBlock, ReaderError, read_soundfile
+from dnai.audio.readers import NativeBlock, ReaderError, read_av, read_soundfile
 from dnai.errors import AudioError, DecodeError, UnusableAudioError
-from tests.sounds import FORMATS, SR, clicks, music, noise, silence, tone, write_sound
+from tests.sounds import FORMATS, SR, clicks, music, noise, silence, tag, tone, write_sound
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -355,6 +355,27 @@ def test_a_damaged_part_does_not_cost_the_song(kind: str, tmp_path: Path) -> Non
     path.write_bytes(whole[:2000] + np.random.default_rng(0).bytes(len(whole) - 2000))
     with pytest.raises(AudioError):
         decode(path)
+
+
+@pytest.mark.parametrize("kind", ["m4a", "flac", "wma"])
+def test_tags_that_are_not_utf_8_do_not_cost_the_song(kind: str, tmp_path: Path) -> None:
+    """FFmpeg gives them as they are, and PyAV would refuse the file."""
+    path = tag(write_sound(tmp_path / f"song.{kind}", music(sr=44_100), sr=44_100), {"title": "So What"})
+    title = "So What".encode("utf-16-le" if kind == "wma" else "utf-8")
+    content = path.read_bytes()
+    assert title in content
+    path.write_bytes(content.replace(title, b"\xff\xfe\xe9" + title[3:]))
+    with path.open("rb") as file:
+        assert sum(len(y) for _, y in read_av(file)) == pytest.approx(2 * 44_100, rel=0.05)
+
+
+def test_a_sound_that_changes_its_channels_is_heard_to_its_end(tmp_path: Path) -> None:
+    """As recordings of broadcasts do: stereo, mono, and stereo again."""
+    stereo = np.stack([music(duration_s=2)] * 2, axis=1)
+    parts = [write_sound(tmp_path / f"{number}.aac", y) for number, y in enumerate([stereo, stereo[:, 0], stereo])]
+    path = tmp_path / "broadcast.aac"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert decode(path).duration_s == pytest.approx(6, abs=0.5)
 
 
 @pytest.mark.parametrize("kind", ["m4a", "mp3"])

@@ -55,6 +55,16 @@ def test_tags_in_chunks_are_read_where_there_is_no_id3(kind: str, tmp_path: Path
     assert (read_tags(path).title, read_tags(path).artist) == ("So What", "Miles Davis")
 
 
+def test_tags_in_chunks_that_are_not_utf_8_are_read_as_latin_1(tmp_path: Path) -> None:
+    """As old programs write them."""
+    path = tmp_path / "My Song.wav"
+    with soundfile.SoundFile(path, "w", SR, channels=1) as file:
+        file.title = "Beyonce"
+        file.write(tone(duration_s=0.5))
+    path.write_bytes(path.read_bytes().replace(b"Beyonce", "Beyoncé".encode("latin-1")))
+    assert read_tags(path).title == "Beyoncé"
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
