@@ -65,7 +65,10 @@ def convert(source: BinaryIO, target: BinaryIO, *, max_bytes: int, is_wanted: Ca
 
 
 class _Room(io.RawIOBase):
-    """A file that is written to; keeps what went wrong, of which FFmpeg passes on no more than that."""
+    """A file that is written to; keeps what went wrong, of which FFmpeg passes on no more than that.
+
+    It fails once, and takes everything from then on: what more is raised, PyAV writes to stderr.
+    """
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
         super().__init__()
@@ -80,6 +83,8 @@ class _Room(io.RawIOBase):
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # FFmpeg gives bytes
+        if self.failure is not None:
+            return len(data)
         if self._file.tell() + len(data) > self._max_bytes:
             self.failure = ConversionError(f"it becomes longer than {self._max_bytes} bytes, more than its length says")
             raise self.failure
