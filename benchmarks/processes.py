@@ -38,13 +38,15 @@ class Scan:
     """What a scan took, in seconds: until its first file, and from then on.
 
     `busy_threads` are those of one child that took more than 2 % of its time, at the most; `parent_share`
-    is what the parent took of one core meanwhile.
+    is what the parent took of one core meanwhile. `processor_s` is what the children took of all cores:
+    also where others use the machine, it says whether two take more than one for the same songs.
     """
 
     start_s: float
     work_s: float
     busy_threads: int
     parent_share: float
+    processor_s: float
 
 
 def main() -> None:
@@ -54,7 +56,8 @@ def main() -> None:
         write_songs(home / "music")
         print(f"a scan of {SONGS} songs, {SONGS * SONG_S // 60} minutes, by {' and '.join(MODELS)}; median of {ROUNDS}")
         print(
-            f"{'processes':>10} {'start s':>8} {'work s':>7} {'speed':>7}   range, busy threads a child, parent's share"
+            f"{'processes':>10} {'start s':>8} {'work s':>7} {'least':>7} {'cores s':>8} {'speed':>7}   "
+            "range, busy threads a child, parent's share of a core"
         )
         scans: dict[int, list[Scan]] = {1: [], 2: []}
         for i in range(ROUNDS):
@@ -109,11 +112,10 @@ class _Watcher:
         """Return what was seen."""
         (first_at, first_cpu_s), (last_at, last_cpu_s) = self._times[0], self._times[-1]
         work_s = last_at - first_at
-        busy = [
-            sum(ticks > _BUSY_SHARE * work_s * _TICKS_PER_S for ticks in _since(self._first[pid], self._last[pid]))
-            for pid in self._last
-        ]
-        return Scan(first_at - self._made_at, work_s, max(busy), (last_cpu_s - first_cpu_s) / work_s)
+        took = [_since(self._first[pid], self._last[pid]) for pid in self._last]
+        busy = max(sum(ticks > _BUSY_SHARE * work_s * _TICKS_PER_S for ticks in threads) for threads in took)
+        processor_s = sum(map(sum, took)) / _TICKS_PER_S
+        return Scan(first_at - self._made_at, work_s, busy, (last_cpu_s - first_cpu_s) / work_s, processor_s)
 
 
 def _thread_ticks(pid: int) -> list[int]:
@@ -132,7 +134,8 @@ def _print_row(processes: int, scans: Sequence[Scan], one: Sequence[Scan]) -> No
     ratios = sorted(alone.work_s / each.work_s for alone, each in zip(one, scans, strict=True))
     print(
         f"{processes:>10} {statistics.median(each.start_s for each in scans):>8.1f} "
-        f"{statistics.median(each.work_s for each in scans):>7.1f} {statistics.median(ratios):>7.2f}   "
+        f"{statistics.median(each.work_s for each in scans):>7.1f} {min(each.work_s for each in scans):>7.1f} "
+        f"{min(each.processor_s for each in scans):>8.1f} {statistics.median(ratios):>7.2f}   "
         f"{ratios[0]:.2f} to {ratios[-1]:.2f}, {max(each.busy_threads for each in scans)}, "
         f"{statistics.median(each.parent_share for each in scans):.1%}",
         flush=True,
