@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from dnai.audio.readers import open_container
+from dnai.audio.readers import ReaderError, open_container
 from dnai.tracks import AUDIO_SUFFIXES, AudioType
 
 
@@ -33,5 +33,5 @@ def _codec(path: Path) -> str:
             # FFmpeg may know that there is a stream, and not what it is.
             contexts = [stream.codec_context for stream in container.streams.audio]
             return contexts[0].name if contexts and contexts[0] else ""
-    except (av.FFmpegError, ValueError, OSError):
+    except (ReaderError, av.FFmpegError, ValueError, OSError):
         return ""

@@ -37,6 +37,10 @@ MOST_DAMAGED = 0.1
 _MOST_IN_VAIN_BYTES = 1 << 26
 """So much without any sound is longer than every index and every picture."""
 
+_MOST_PLANES = 7
+"""Of sounds with more channels PyAV shows more planes than there are, with whatever is in memory there."""
+
+_MOST_AT_ONCE_BYTES = 1 << 20
 _MOST_LEFT_BYTES = 1 << 16
 _NOTHING_FOLLOWS = frozenset({"MP3", "FLAC"})
 """In these the sound goes to the end of the file, but for tags."""
@@ -103,7 +107,7 @@ def open_container(file: BinaryIO) -> av.container.InputContainer:
 
     Raises
     ------
-    av.FFmpegError, ValueError, OSError
+    ReaderError, av.FFmpegError, ValueError, OSError
         When FFmpeg cannot open it.
     """
     return _open(_ImpatientFile(file))
@@ -153,12 +157,12 @@ class _ImpatientFile:
         """Return the next bytes, for FFmpeg, or tell it that it is enough."""
         if self._has_failed:
             return b""
-        self.read_in_vain += size
         self._has_failed = True
         if self.read_in_vain > _MOST_IN_VAIN_BYTES:
             raise ReaderError(f"not readable as sound: there is none in {_MOST_IN_VAIN_BYTES >> 20} MB of it")
-        found = self._file.read(size)
+        found = self._file.read(min(size, _MOST_AT_ONCE_BYTES))
         self._has_failed = False
+        self.read_in_vain += len(found)
         return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -221,10 +225,14 @@ def _rest_of(queue: av.AudioFifo) -> Iterator[av.AudioFrame]:
 
 def _planes(frame: av.AudioFrame) -> NDArray[np.float32]:
     """The samples of a frame, ``(channels, n)``."""
-    if frame.format.name == "fltp":
-        return np.asarray(frame.to_ndarray(), dtype=np.float32)
-    parts = av.AudioResampler(format="fltp").resample(frame)
-    return np.concatenate([np.asarray(part.to_ndarray(), dtype=np.float32) for part in parts], axis=1)
+    channels = frame.layout.nb_channels
+    wanted = "fltp" if channels <= _MOST_PLANES else "flt"
+    if frame.format.name == wanted:
+        found = np.asarray(frame.to_ndarray(), dtype=np.float32)
+    else:
+        parts = av.AudioResampler(format=wanted).resample(frame)
+        found = np.concatenate([np.asarray(part.to_ndarray(), dtype=np.float32) for part in parts], axis=1)
+    return found if wanted == "fltp" else found.reshape(-1, channels).T
 
 
 def _mix(channels: NDArray[np.float32]) -> NDArray[np.float32]:

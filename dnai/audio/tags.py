@@ -16,7 +16,7 @@ import mutagen
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3
 
-from dnai.audio.readers import open_container
+from dnai.audio.readers import ReaderError, open_container
 from dnai.text import clean_text
 from dnai.tracks import Genre, parse_genre
 
@@ -158,7 +158,7 @@ def _chunk_fields(path: Path) -> Mapping[str, list[str]]:
     try:
         with path.open("rb") as file, open_container(file) as container:
             found = {key.lower(): [_as_latin_1(value)] for key, value in container.metadata.items()}
-    except (av.FFmpegError, ValueError, OSError):
+    except (ReaderError, av.FFmpegError, ValueError, OSError):
         return {}
     return {_FFMPEG_NAMES.get(key, key): values for key, values in found.items()}
 

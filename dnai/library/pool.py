@@ -43,7 +43,7 @@ class Limits:
     """
 
     base_s: float = 300.0
-    bytes_per_s: float = 500_000.0
+    bytes_per_s: float = 100_000.0
     most_s: float = 3600.0
     memory_bytes: int = 1 << 30
 
