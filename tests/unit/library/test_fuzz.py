@@ -33,11 +33,11 @@ from tests.sounds import music, write_sound
 from tests.unit.library.damage import Original, damage, make_originals
 from tests.unit.library.test_pool import is_running
 
-FILES = int(os.environ.get("TEST_FUZZ_FILES", "12"))
+FILES = int(os.environ.get("TEST_FUZZ_FILES", "30"))
 SEED = int(os.environ.get("TEST_FUZZ_SEED", "1"))
 GOOD_EVERY = 40
 MOST_S = 20.0
-MOST_MEMORY_MB = 500
+MOST_MEMORY_MB = 300
 LIMITS = Limits(base_s=MOST_S, most_s=MOST_S)
 REASONS = (
     "not readable as sound",
