@@ -18,6 +18,7 @@ from flask_socketio import SocketIO
 from werkzeug.wrappers import Response
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.broker.scatter import Scatter
 from dnai.chatbot.dialogue import Dialogue
 from dnai.config import Address, Settings
@@ -30,6 +31,7 @@ from dnai.tracks import Track
 from web.audio import audio_blueprint
 from web.chat_events import ChatEvents
 from web.circle import KeptCircle
+from web.covers import cover_blueprint
 from web.credits import Credit
 from web.listener import Listener
 from web.login import GuessLimiter, has_entered, login_blueprint
@@ -99,6 +101,7 @@ def create_app(
     )
     app.register_blueprint(_page_blueprint(credits, has_password=password is not None))
     app.register_blueprint(audio_blueprint(parts.streams))
+    app.register_blueprint(cover_blueprint(parts.streams))
     if password is not None:
         app.register_blueprint(login_blueprint(password, limiter=GuessLimiter(clock=time.monotonic)))
         app.before_request(_send_to_login)
@@ -130,6 +133,7 @@ def load_app(settings: Settings, *, listen: Address, credits: Sequence[Credit]) 
         peers=peers,
         clock=time.monotonic,
         converted=converted,
+        covers=Covers(),
     )
     dialogue = Dialogue(memory=settings.chat_memory_path, collection=partial(_own_tracks, listener))
     parts = Parts(listener=listener, dialogue=dialogue, streams=Streams(), tabs=Tabs(clock=time.monotonic))

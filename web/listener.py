@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.errors import BrokerError, BrokerUnreachableError, CatalogueError, StreamError, UsageError
 from dnai.genre.model import GenreModel
 from dnai.library.collection import Collection, LiveCollection
@@ -122,6 +123,8 @@ class Listener:
         Steady seconds.
     converted
         Where own tracks are converted that browsers do not play; needed by whoever plays them.
+    covers
+        Where the covers of own tracks are; without it there are none.
     """
 
     def __init__(
@@ -133,8 +136,10 @@ class Listener:
         peers: Peers,
         clock: Callable[[], float],
         converted: ConvertedTracks | None = None,
+        covers: Covers | None = None,
     ) -> None:
         self._converted = converted
+        self._covers = covers
         self._live = collection
         self._models = tuple(models)
         self._circle = circle
@@ -201,7 +206,8 @@ class Listener:
         if space_id is None:
             return LocalSource(())
         query = PlaylistQuery(genre=target.genre, space_id=space_id, vector=target.vectors[space_id])
-        return LocalSource(shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS), converted=self._converted)
+        nearest = shelf.nearest(query, limit=MAX_PLAYLIST_TRACKS)
+        return LocalSource(nearest, converted=self._converted, covers=self._covers)
 
     def search(self, target: Target) -> Search:
         """Return a search of the circle for `target`; nothing is sent yet."""

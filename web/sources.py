@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from dnai.audio.converted import ConvertedFile, ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.errors import ConversionError, PeerBrokeOffError, PeerRefusedError
 from dnai.tracks import CONVERTED_TYPE, MAX_PLAYLIST_TRACKS, Playlist, PlaylistEntry, Track
 
@@ -49,6 +50,9 @@ class PlaylistSource(Protocol):
             On the way, when nothing more can be had from here.
         """
 
+    def cover(self, track_id: str) -> bytes | None:
+        """Return what is said to be the cover of a track, or None; raises `StreamError` like `read`."""
+
     def close(self) -> None:
         """End it; what is being read ends with an error."""
 
@@ -62,9 +66,18 @@ class LocalSource:
         With their distances.
     converted
         Where those are converted that browsers do not play; without it they are sent as they are.
+    covers
+        Where their covers are; without it there are none.
     """
 
-    def __init__(self, tracks: Sequence[tuple[Track, float]], *, converted: ConvertedTracks | None = None) -> None:
+    def __init__(
+        self,
+        tracks: Sequence[tuple[Track, float]],
+        *,
+        converted: ConvertedTracks | None = None,
+        covers: Covers | None = None,
+    ) -> None:
+        self._covers = covers
         self._converted = converted
         self._closed = threading.Event()
         chosen = tracks[:MAX_PLAYLIST_TRACKS]
@@ -117,6 +130,10 @@ class LocalSource:
                     raise PeerRefusedError(f"the file of {track.title!r} became shorter while it was read")
                 left -= len(piece)
                 yield piece
+
+    def cover(self, track_id: str) -> bytes | None:
+        """Return the cover of a track, or None."""
+        return self._covers.of(self._known(track_id)) if self._covers else None
 
     def close(self) -> None:
         """Wait for no conversion any more."""

@@ -23,6 +23,7 @@ import click
 import msgspec
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.broker.consumer import OfferConsumer
 from dnai.command_line import run_command, settings_options
 from dnai.config import Address, Settings
@@ -119,6 +120,7 @@ class Worker:
                 playlist_for=lambda query: self._shelf.nearest(query),
                 listen=self._settings.listen,
                 converted=converted,
+                covers=Covers(),
             ) as server,
         ):
             address = advertised_address(self._settings, server.address, url=self._url)

@@ -204,7 +204,9 @@ class PeerConnection:
         self._refusal = reason if isinstance(reason, dict) else None
 
     async def _on_garbage(self) -> None:
-        self.give_up("it sent what is no answer")
+        # Bytes that were on their way when the line broke are taken for a packet by the library: nobody has lied.
+        if not self._broken:
+            self.give_up("it sent what is no answer")
 
 
 def _root_reason(error: BaseException) -> str:

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from socketio import packet
 
-from dnai.stream.payloads import BYE_EVENT, PLAYLIST_EVENT, PREPARE_EVENT, READ_EVENT
+from dnai.stream.payloads import BYE_EVENT, COVER_EVENT, PLAYLIST_EVENT, PREPARE_EVENT, READ_EVENT
 
 GARBAGE_EVENT = "garbage"
 """What a packet that is none becomes; its handler ends the connection."""
 
-_CALLS = frozenset({PLAYLIST_EVENT, PREPARE_EVENT, READ_EVENT, BYE_EVENT})
+_CALLS = frozenset({PLAYLIST_EVENT, PREPARE_EVENT, READ_EVENT, COVER_EVENT, BYE_EVENT})
 _ONE_ATTACHMENT = [{"_placeholder": True, "num": 0}]
 
 

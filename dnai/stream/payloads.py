@@ -33,12 +33,16 @@ MAX_DURATION_S: Final = 7 * 24 * 3600.0
 PLAYLIST_EVENT: Final = "playlist"
 PREPARE_EVENT: Final = "prepare"
 READ_EVENT: Final = "read"
+COVER_EVENT: Final = "cover"
 BYE_EVENT: Final = "bye"
 
 UNTITLED: Final = "untitled"
 
 KNOWS_PREPARE: Final = "prepare"
 """What a listener says that understands tracks without a size, which are to be prepared before they are read."""
+KNOWS_COVER: Final = "cover"
+"""What a provider says that can be asked for covers; the first version takes the call for garbage, and hangs up."""
+MAX_COVER_BYTES: Final = 64 * 1024
 _KNOWN_TO_ALL: Final = frozenset(
     {AudioType.MP3, AudioType.FLAC, AudioType.OGG, AudioType.OPUS, AudioType.M4A, AudioType.WAV}
 )
@@ -69,6 +73,7 @@ class ReadError(StrEnum):
     UNPREPARED = "unprepared"
     NOT_CONVERTED = "not_converted"
     NOTHING_KNOWN = "nothing_known"
+    NO_COVER = "no_cover"
     GONE = "gone"
     BAD_REQUEST = "bad_request"
     SESSION_OVER = "session_over"
@@ -96,8 +101,8 @@ class PlaylistRequest(msgspec.Struct, frozen=True):
     knows: _Words = []
 
 
-class PrepareRequest(msgspec.Struct, frozen=True):
-    """A track that the listener wants to read."""
+class TrackRequest(msgspec.Struct, frozen=True):
+    """A track that the listener wants to have prepared, or the cover of."""
 
     track: Token
 
@@ -150,11 +155,12 @@ class EntryPayload(msgspec.Struct, frozen=True):
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """The answer to the playlist call: the tracks, and what resumes the session."""
+    """The answer to the playlist call: the tracks, what resumes the session, and words for what can be asked for."""
 
     session: Token
     secret: Token
     tracks: Annotated[list[EntryPayload], Meta(min_length=1, max_length=MAX_PLAYLIST_TRACKS)]
+    knows: _Words = []
 
 
 def parse_auth(auth: object) -> TicketAuth | ResumeAuth:
@@ -193,13 +199,15 @@ def is_known(audio_type: AudioType, *, knows: frozenset[str]) -> bool:
     return KNOWS_PREPARE in knows or audio_type in _KNOWN_TO_ALL
 
 
-def welcome(session_id: str, secret: str, offered: Sequence[tuple[str, Track, float]]) -> object:
+def welcome(
+    session_id: str, secret: str, offered: Sequence[tuple[str, Track, float]], *, knows: Sequence[str] = ()
+) -> object:
     """Return the answer to the playlist call, as plain JSON values.
 
     `offered` has the random id, the track and its distance; no path is taken over.
     """
     tracks = [_entry_payload(track_id, track, distance) for track_id, track, distance in offered]
-    return plain(Welcome(session=session_id, secret=secret, tracks=tracks))
+    return plain(Welcome(session_id, secret, tracks, knows=list(knows)))
 
 
 def _entry_payload(track_id: str, track: Track, distance: float) -> EntryPayload:

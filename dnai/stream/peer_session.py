@@ -23,7 +23,7 @@ from dnai.errors import (
 from dnai.stream import payloads
 from dnai.stream.connection import PeerConnection
 from dnai.stream.loop_thread import LoopThread
-from dnai.stream.payloads import ErrorReply, Prepared, PrepareRequest, ReadError, ReadRequest
+from dnai.stream.payloads import ErrorReply, Prepared, ReadError, ReadRequest, TrackRequest
 from dnai.stream.window import Window
 from dnai.tracks import Playlist, PlaylistEntry, most_converted_bytes
 
@@ -87,6 +87,7 @@ class PeerSession:
         self._closing = threading.Event()
         self._proof = {"v": payloads.STREAM_VERSION, "session": details.session, "secret": details.secret}
         self._resuming = asyncio.Lock()
+        self._has_covers = payloads.KNOWS_COVER in details.knows
         self._closed = False
 
     def __repr__(self) -> str:
@@ -132,6 +133,22 @@ class PeerSession:
         if not 0 <= start <= stop <= size_bytes:
             raise UsageError(f"bytes {start} to {stop} do not lie within a track of {size_bytes} bytes")
         return self._read(entry, start, stop)
+
+    def cover(self, track_id: str) -> bytes | None:
+        """Return what the provider sends as the cover of a track, at most 64 KiB; None where there is none.
+
+        It may be anything: it is for the caller to see whether it is a picture. A lost connection is not taken up
+        again for it.
+
+        Raises
+        ------
+        UsageError
+            When the track is not in the playlist.
+        PeerBrokeOffError
+            When the provider fails, breaks its promise, or this session is closed.
+        """
+        entry = self._entry(track_id)
+        return self._wait(self._loop.submit(self._ask_cover(entry))) if self._has_covers else None
 
     def resume(self) -> None:
         """Take the session up again, where its connection was lost.
@@ -270,7 +287,7 @@ class PeerSession:
     async def _ask_size(self, entry: PlaylistEntry) -> int:
         """Return the size of a track that is to be converted, 0 when that is not done yet."""
         connection = self._connection
-        request = payloads.plain(PrepareRequest(track=entry.track_id))
+        request = payloads.plain(TrackRequest(track=entry.track_id))
         answer = await connection.call(payloads.PREPARE_EVENT, request, reply_bytes=0)
         try:
             size_bytes = payloads.parse(answer, Prepared).size_bytes
@@ -279,6 +296,19 @@ class PeerSession:
         if size_bytes > most_converted_bytes(entry.duration_s):
             raise connection.give_up(f"it says that {entry.duration_s:.0f} s of music are {size_bytes} bytes")
         return size_bytes
+
+    async def _ask_cover(self, entry: PlaylistEntry) -> bytes | None:
+        connection = self._connection
+        request = payloads.plain(TrackRequest(track=entry.track_id))
+        answer = await connection.call(payloads.COVER_EVENT, request, reply_bytes=payloads.MAX_COVER_BYTES)
+        if not isinstance(answer, bytes):
+            reason = self._refused(connection, answer, wanted="cover")
+            if isinstance(reason, PeerBrokeOffError):
+                raise reason
+            return None
+        if len(answer) > payloads.MAX_COVER_BYTES:
+            raise connection.give_up(f"its cover has {len(answer)} bytes")
+        return answer
 
     def _refused(self, connection: PeerConnection, answer: object, *, wanted: str) -> StreamError:
         """The error that an answer tells, or that it is none."""

@@ -15,6 +15,7 @@ from typing import Generic, Self, TypeVar
 import uvicorn
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.config import Address
 from dnai.errors import ConfigurationError, StreamError, UsageError
 from dnai.stream.gate import MAX_CONNECTIONS, MAX_INBOUND_BYTES, Doors, GuardedWebSocket, http_protocol
@@ -50,6 +51,8 @@ class StreamServer(Generic[Q]):
     converted
         Where tracks are converted that browsers do not play; without it they are left out of playlists. It is
         not closed here.
+    covers
+        The covers of the tracks; without it there are none.
     max_connections
         How many TCP connections are open at a time; the next one is cut at once.
     clock
@@ -63,6 +66,7 @@ class StreamServer(Generic[Q]):
         playlist_for: Callable[[Q], Sequence[tuple[Track, float]]],
         listen: Address,
         converted: ConvertedTracks | None = None,
+        covers: Covers | None = None,
         max_connections: int = MAX_CONNECTIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,6 +74,7 @@ class StreamServer(Generic[Q]):
         self._playlist_for = playlist_for
         self._listen = listen
         self._converted = converted
+        self._covers = covers
         self._max_connections = max_connections
         self._clock = clock
         self._running: _Running | None = None
@@ -101,6 +106,7 @@ class StreamServer(Generic[Q]):
             book=SessionBook(clock=self._clock),
             playlist_for=self._playlist_for,
             converted=self._converted,
+            covers=self._covers,
         )
         running = _Running(service, listener, doors=doors, address=address)
         running.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,12 +13,13 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as RefusedConnection
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.errors import ProtocolError
 from dnai.recommend.messages import MAX_DISTANCE
 from dnai.stream import payloads
 from dnai.stream.gate import CONNECTION_KEY, MAX_INBOUND_BYTES, App, Connection, gated
 from dnai.stream.packets import GARBAGE_EVENT, ServerSidePacket, discreet_logger
-from dnai.stream.payloads import Prepared, PrepareRequest, ReadError, ReadRequest, Refusal, ResumeAuth, TicketAuth
+from dnai.stream.payloads import Prepared, ReadError, ReadRequest, Refusal, ResumeAuth, TicketAuth, TrackRequest
 from dnai.stream.pieces import prepare, read_converted, read_piece
 from dnai.stream.sessions import SessionBook, StreamSession
 from dnai.stream.tickets import TicketDesk
@@ -41,6 +43,7 @@ _READ_ERRORS: Mapping[ReadError, str] = {
     ReadError.UNPREPARED: "this track is to be prepared before it is read, or again",
     ReadError.NOT_CONVERTED: "this track cannot be converted into what browsers play",
     ReadError.NOTHING_KNOWN: "these tracks need a newer version of DN.ai",
+    ReadError.NO_COVER: "there is no cover",
     ReadError.GONE: "the file was deleted or changed since it was offered",
     ReadError.BAD_REQUEST: "this is not a track, an offset and a length",
     ReadError.SESSION_OVER: "the session is over",
@@ -68,11 +71,15 @@ class StreamService(Generic[Q]):
         book: SessionBook,
         playlist_for: Callable[[Q], Offered],
         converted: ConvertedTracks | None = None,
+        covers: Covers | None = None,
     ) -> None:
         self._desk = desk
         self._book = book
         self._playlist_for = playlist_for
         self._converted = converted
+        self._covers = covers
+        # One thread: whoever waits for a cover takes none from those who read music.
+        self._painter = ThreadPoolExecutor(1, thread_name_prefix="dnai-covers")
         self._live: dict[str, _Live] = {}
         self._sio = self._make_socketio()
 
@@ -101,11 +108,13 @@ class StreamService(Generic[Q]):
         sio.on(payloads.PLAYLIST_EVENT, self._guarded(self._on_playlist))
         sio.on(payloads.PREPARE_EVENT, self._guarded(self._on_prepare))
         sio.on(payloads.READ_EVENT, self._guarded(self._on_read))
+        sio.on(payloads.COVER_EVENT, self._guarded(self._on_cover))
         sio.on(payloads.BYE_EVENT, self._guarded(self._on_bye))
         return sio
 
     async def close(self) -> None:
         """End the library's own tasks."""
+        self._painter.shutdown(wait=False, cancel_futures=True)
         await self._sio.shutdown()
 
     def close_idle(self) -> None:
@@ -191,21 +200,30 @@ class StreamService(Generic[Q]):
         ]
         if not offered:
             return _error(ReadError.NOTHING_KNOWN)
-        return payloads.welcome(session.session_id, session.secret, offered)
+        told = [payloads.KNOWS_PREPARE, *([payloads.KNOWS_COVER] if self._covers else [])]
+        return payloads.welcome(session.session_id, session.secret, offered, knows=told)
 
     async def _on_prepare(self, live: _Live, payload: object) -> object:
         """Answer at once, done or not: while a call waits, no other of its connection is looked at."""
-        try:
-            request = payloads.parse(payload, PrepareRequest)
-        except ProtocolError:
-            return _error(ReadError.BAD_REQUEST)
-        offered = live.session.tracks.get(request.track)
-        if offered is None:
-            return _error(ReadError.UNKNOWN_TRACK)
-        if self._converted is None or offered[0].audio_type.is_played_by_browsers:
-            return payloads.plain(Prepared(offered[0].size_bytes))
-        answer = await asyncio.to_thread(prepare, self._converted, offered[0], asker=live.session.user_id)
+        track = _requested(live, payload)
+        if isinstance(track, ReadError):
+            return _error(track)
+        if self._converted is None or track.audio_type.is_played_by_browsers:
+            return payloads.plain(Prepared(track.size_bytes))
+        answer = await asyncio.to_thread(prepare, self._converted, track, asker=live.session.user_id)
         return _error(answer) if isinstance(answer, ReadError) else payloads.plain(answer)
+
+    async def _on_cover(self, live: _Live, payload: object) -> object:
+        track = _requested(live, payload)
+        if isinstance(track, ReadError):
+            return _error(track)
+        if self._covers is None:
+            return _error(ReadError.NO_COVER)
+        cover = await asyncio.get_running_loop().run_in_executor(self._painter, self._covers.of, track)
+        if cover is None or len(cover) > payloads.MAX_COVER_BYTES:
+            return _error(ReadError.NO_COVER)
+        live.connection.queue(len(cover))
+        return cover
 
     async def _on_read(self, live: _Live, payload: object) -> object:
         try:
@@ -239,6 +257,16 @@ class StreamService(Generic[Q]):
         self._book.close(live.session)
         live.connection.close_soon()
         return True
+
+
+def _requested(live: _Live, payload: object) -> Track | ReadError:
+    """Return the track that a call names."""
+    try:
+        request = payloads.parse(payload, TrackRequest)
+    except ProtocolError:
+        return ReadError.BAD_REQUEST
+    offered = live.session.tracks.get(request.track)
+    return ReadError.UNKNOWN_TRACK if offered is None else offered[0]
 
 
 def _error(code: ReadError) -> dict[str, str]:

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.broker.consumer import OfferConsumer
 from dnai.config import PROJECT_DIR, Address
 from dnai.genre.model import GenreModel
@@ -272,7 +273,11 @@ class Peer:
         desk: TicketDesk[PlaylistQuery] = TicketDesk()
         self.converted = ConvertedTracks(scratch)
         self.server = StreamServer(
-            desk=desk, playlist_for=self.shelf.nearest, listen=Address("127.0.0.1", 0), converted=self.converted
+            desk=desk,
+            playlist_for=self.shelf.nearest,
+            listen=Address("127.0.0.1", 0),
+            converted=self.converted,
+            covers=Covers(),
         )
         self.server.start()
         self.provider = Provider(

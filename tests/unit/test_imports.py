@@ -39,6 +39,7 @@ ALLOWED = {
     "soundfile": ("dnai.audio",),
     "av": ("dnai.audio",),
     "mutagen": ("dnai.audio",),
+    "PIL": ("dnai.audio",),
     "chatterbot": ("dnai.chatbot",),
     "sqlite3": ("dnai.library", "dnai.chatbot"),
 }

@@ -1,5 +1,6 @@
 // The player: one <audio> element over a playlist.
 
+import { hideCover, showCover } from "./cover.js";
 import { byId } from "./dom.js";
 import { clock, distance, spokenClock } from "./words.js";
 
@@ -19,6 +20,7 @@ export class Player {
     this.wanted = false;
     this.askedAt = null;
     this.patience = 0;
+    this.covered = null;
     this.audio = byId("audio");
     this.box = byId("player");
     this.seekBar = byId("seek");
@@ -89,6 +91,8 @@ export class Player {
     this.showTrack();
     this.audio.src = this.address("audio", this.track);
     this.awaitPreparation();
+    this.covered = null;
+    hideCover();
     this.onTrack(index);
     this.tell("now", { stream: this.playlist.stream, track: this.track.id });
     if (begin) this.resume();
@@ -115,7 +119,17 @@ export class Player {
   /** The track has been converted, if it had to be. */
   isPrepared() {
     this.endPatience();
-    if (this.track) this.track.prepared = true;
+    if (!this.track) return;
+    this.track.prepared = true;
+    this.fetchCover();
+  }
+
+  /** The first sound goes first: a cover is asked for when the track has begun to come. */
+  fetchCover() {
+    const { track } = this;
+    if (track === this.covered) return;
+    this.covered = track;
+    showCover(this.address("cover", track), { track, isCurrent: () => this.track === track });
   }
 
   /** Have the next track converted while this one plays; should that fail, it is said when its turn comes. */
@@ -213,6 +227,7 @@ export class Player {
     this.endPatience();
     this.audio.removeAttribute("src");
     this.audio.load();
+    hideCover();
     byId("now-title").textContent = "Nothing is playing";
     byId("now-artist").textContent = "";
     byId("now-whose").textContent = "";
