@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.config import Address
 from dnai.stream.addresses import AddressRule
 from dnai.stream.client import PeerClient, PeerSession
@@ -102,7 +103,12 @@ def make_peer(clock: Clock) -> Iterator[Callable[..., Peer]]:
     """Return a function that starts a provider with the given tracks, the nearest first."""
     with contextlib.ExitStack() as stack:
 
-        def make(*tracks: Track, max_connections: int = 64, converted: ConvertedTracks | None = None) -> Peer:
+        def make(
+            *tracks: Track,
+            max_connections: int = 64,
+            converted: ConvertedTracks | None = None,
+            covers: Covers | None = None,
+        ) -> Peer:
             desk: TicketDesk[str] = TicketDesk(clock=clock)
             offered = [(track, 0.5 + number) for number, track in enumerate(tracks)]
 
@@ -115,6 +121,7 @@ def make_peer(clock: Clock) -> Iterator[Callable[..., Peer]]:
                 playlist_for=playlist_for,
                 listen=Address(LOOPBACK, 0),
                 converted=converted,
+                covers=covers,
                 max_connections=max_connections,
                 clock=clock,
             )

@@ -58,6 +58,7 @@ class Liar:
         self.size: Callable[[ServerConnection, str], None] = lambda ws, number: ws.send(
             f'43{number}[{{"size_bytes":{SIZE}}}]'
         )
+        self.cover: Callable[[ServerConnection, str], None] = lambda ws, number: ws.send("nobody asked")
         self.connections = 0
         self.shown: list[str] = []
         self.wait_before_opening = False
@@ -102,6 +103,8 @@ class Liar:
             self._send(ws, [part.replace("NUMBER", number) if isinstance(part, str) else part for part in answer])
         elif arguments.startswith('"read"'):
             self.piece(ws, number, json.loads("[" + arguments)[1])
+        elif arguments.startswith('"cover"'):
+            self.cover(ws, number)
         elif arguments.startswith('"prepare"'):
             self.size(ws, number)
         elif arguments.startswith('"bye"'):
@@ -627,3 +630,55 @@ def test_closing_the_session_ends_a_wait(liar: Liar) -> None:
             session.prepare(ID)
         assert time.monotonic() - began < 5
         closing.join()
+
+
+WITH_COVERS = [f'43NUMBER{playlist()[:-2]},"knows":["cover","something newer"]}}]']
+
+
+def picture(size: int) -> Callable[[ServerConnection, str], None]:
+    def send(ws: ServerConnection, number: str) -> None:
+        ws.send(f'461-{number}[{{"_placeholder":true,"num":0}}]')
+        ws.send(bytes(size))
+
+    return send
+
+
+def test_a_provider_of_the_first_version_is_not_asked_for_covers(client: PeerClient, liar: Liar) -> None:
+    """It would take the call for garbage, and hang up in the middle of the song."""
+    with client.open(LOOPBACK, liar.port, TICKET) as session:
+        assert session.cover(ID) is None
+        assert b"".join(session.read(ID, 0, SIZE)) == DATA[:SIZE]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536])
+def test_a_cover_is_handed_on_as_it_is(client: PeerClient, liar: Liar, size: int) -> None:
+    """Whether it is a picture is seen where it is used."""
+    liar.playlist, liar.cover = WITH_COVERS, picture(size)
+    with client.open(LOOPBACK, liar.port, TICKET) as session:
+        assert session.cover(ID) == bytes(size)
+
+
+def test_too_large_a_cover_ends_it(client: PeerClient, liar: Liar) -> None:
+    """More than was promised."""
+    liar.playlist, liar.cover = WITH_COVERS, picture(65_537)
+    session = client.open(LOOPBACK, liar.port, TICKET)
+    with pytest.raises(PeerBrokeOffError, match="65537 bytes"):
+        session.cover(ID)
+
+
+@pytest.mark.parametrize("answer", ["null", "7", '"text"', '{"size_bytes":1}'])
+def test_a_cover_that_is_no_answer_ends_it(client: PeerClient, liar: Liar, answer: str) -> None:
+    """As with a piece."""
+    liar.playlist, liar.cover = WITH_COVERS, lambda ws, number: ws.send(f"43{number}[{answer}]")
+    session = client.open(LOOPBACK, liar.port, TICKET)
+    with pytest.raises(PeerBrokeOffError, match="no cover of a track"):
+        session.cover(ID)
+
+
+@pytest.mark.parametrize("code", ["no_cover", "gone", "a reason that is newer"])
+def test_no_cover_is_no_trouble(client: PeerClient, liar: Liar, code: str) -> None:
+    """The song goes on."""
+    liar.playlist, liar.cover = WITH_COVERS, lambda ws, number: ws.send(f'43{number}[{{"error":"{code}"}}]')
+    with client.open(LOOPBACK, liar.port, TICKET) as session:
+        assert session.cover(ID) is None
+        assert b"".join(session.read(ID, 0, SIZE)) == DATA[:SIZE]
