@@ -25,8 +25,8 @@ from dnai.audio.frames import BLOCK_FRAMES, HOP_LENGTH, HOPS, N_FFT, FrameBlock,
 from dnai.audio.tuning import TuningEstimate
 from dnai.errors import UnusableAudioError
 
-HELD_FRAMES: Final = 7 * 60 * SAMPLE_RATE // HOP_LENGTH
-"""Spectra of so many frames are held, 83 MB: seven minutes. Longer songs need a second pass."""
+HELD_FRAMES: Final = 6 * 60 * SAMPLE_RATE // HOP_LENGTH
+"""Spectra of so many frames are held, 71 MB: six minutes. Longer songs need a second pass."""
 
 N_MELS: Final = 128
 _BINS: Final = N_FFT // 2 + 1
