@@ -21,9 +21,10 @@ from dnai.errors import (
     UsageError,
 )
 from dnai.stream import payloads
+from dnai.stream.answers import NotPreparedError, refusal
 from dnai.stream.connection import PeerConnection
 from dnai.stream.loop_thread import LoopThread
-from dnai.stream.payloads import ErrorReply, Prepared, ReadError, ReadRequest, TrackRequest
+from dnai.stream.payloads import Prepared, ReadRequest, TrackRequest
 from dnai.stream.window import Window
 from dnai.tracks import Playlist, PlaylistEntry, most_converted_bytes
 
@@ -35,25 +36,11 @@ _LONGEST_PAUSE_S = 0.5
 _BYE_TIMEOUT_S = 0.3
 _CLOSE_TIMEOUT_S = 1.5
 
-_REFUSED: Mapping[str, str] = {
-    ReadError.UNKNOWN_TRACK: "it never offered this track",
-    ReadError.BAD_RANGE: "the track ends before the range that was asked for",
-    ReadError.UNPREPARED: "it has not prepared this track",
-    ReadError.NOT_CONVERTED: "it cannot convert this track into what browsers play",
-    ReadError.GONE: "the file was deleted or changed since it was offered",
-    ReadError.BAD_REQUEST: "it does not understand what this version of DN.ai asks",
-    ReadError.SESSION_OVER: "the session is over",
-    ReadError.FAILED: "something failed on its side",
-}
 
 T = TypeVar("T")
 Reconnect = Callable[[Mapping[str, object]], Awaitable[PeerConnection]]
 
 logger = logging.getLogger(__name__)
-
-
-class _NotPreparedError(PeerRefusedError):
-    """The provider keeps a converted track no longer; it can be made anew."""
 
 
 class PeerSession:
@@ -224,7 +211,7 @@ class PeerSession:
             pause_s = min(2 * pause_s + _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         raise PeerBrokeOffError(f"the session with {self.address} was closed")
 
-    def _prepare_again(self, entry: PlaylistEntry, error: _NotPreparedError) -> None:
+    def _prepare_again(self, entry: PlaylistEntry, error: NotPreparedError) -> None:
         """Have a track converted that was read already, and has gone meanwhile; it must be what it was."""
         former = self._prepared.pop(entry.track_id, None)
         if entry.size_bytes or former is None:
@@ -247,7 +234,7 @@ class PeerSession:
                 if patience < 0:
                     raise
                 self._take_up_again(error)
-            except _NotPreparedError as error:
+            except NotPreparedError as error:
                 patience -= 1
                 if patience < 0:
                     raise
@@ -282,7 +269,7 @@ class PeerSession:
             if len(answer) != request.length:
                 raise connection.give_up(f"it sent {len(answer)} bytes where {request.length} were asked for")
             return answer
-        raise self._refused(connection, answer, wanted="piece")
+        raise refusal(connection, answer, wanted="piece")
 
     async def _ask_size(self, entry: PlaylistEntry) -> int:
         """Return the size of a track that is to be converted, 0 when that is not done yet."""
@@ -292,7 +279,7 @@ class PeerSession:
         try:
             size_bytes = payloads.parse(answer, Prepared).size_bytes
         except ProtocolError:
-            raise self._refused(connection, answer, wanted="size") from None
+            raise refusal(connection, answer, wanted="size") from None
         if size_bytes > most_converted_bytes(entry.duration_s):
             raise connection.give_up(f"it says that {entry.duration_s:.0f} s of music are {size_bytes} bytes")
         return size_bytes
@@ -302,22 +289,13 @@ class PeerSession:
         request = payloads.plain(TrackRequest(track=entry.track_id))
         answer = await connection.call(payloads.COVER_EVENT, request, reply_bytes=payloads.MAX_COVER_BYTES)
         if not isinstance(answer, bytes):
-            reason = self._refused(connection, answer, wanted="cover")
+            reason = refusal(connection, answer, wanted="cover")
             if isinstance(reason, PeerBrokeOffError):
                 raise reason
             return None
         if len(answer) > payloads.MAX_COVER_BYTES:
             raise connection.give_up(f"its cover has {len(answer)} bytes")
         return answer
-
-    def _refused(self, connection: PeerConnection, answer: object, *, wanted: str) -> StreamError:
-        """The error that an answer tells, or that it is none."""
-        try:
-            code = payloads.parse(answer, ErrorReply).error
-        except ProtocolError:
-            return connection.give_up(f"what it sent is no {wanted} of a track")
-        kind = _NotPreparedError if code == ReadError.UNPREPARED else PeerRefusedError
-        return kind(f"{self.address} does not send this track: {_REFUSED.get(code, 'it gives no reason')}")
 
     async def _resume(self) -> None:
         async with self._resuming:
