@@ -20,7 +20,7 @@ from mutagen.id3 import ID3
 from mutagen.mp4 import MP4Tags
 
 from dnai.audio.pictures import MAX_PICTURE_BYTES, small_jpeg
-from dnai.audio.tags import _MUTAGEN_ERRORS, _BoundedFile, _load_id3
+from dnai.audio.tags import MUTAGEN_ERRORS, BoundedFile, load_id3
 from dnai.text import clean_text
 from dnai.tracks import Track
 
@@ -74,11 +74,11 @@ def _embedded(path: Path) -> list[_Found]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return []
-        with _BoundedFile(path) as file:
+        with BoundedFile(path) as file:
             if path.suffix.lower() == ".aac":
-                return _id3_pictures(_load_id3(file))
+                return _id3_pictures(load_id3(file))
             return _pictures(mutagen.File(file))
-    except _MUTAGEN_ERRORS as error:
+    except MUTAGEN_ERRORS as error:
         logger.debug("no pictures in %s: %r", clean_text(str(path)), error)
         return []
 

@@ -44,7 +44,7 @@ _FFMPEG_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "author"
 _MOST_TAG_BYTES = 32 << 20
 """More is not read at once: pictures have up to 16 MB."""
 
-_MUTAGEN_ERRORS = (
+MUTAGEN_ERRORS = (
     mutagen.MutagenError,
     OSError,
     EOFError,
@@ -102,15 +102,15 @@ def read_tags(path: Path) -> Tags:
 def _read_fields(path: Path) -> Mapping[str, list[str]]:
     """The tags under the names that mutagen gives all formats, or nothing."""
     try:
-        with _BoundedFile(path) as file:
+        with BoundedFile(path) as file:
             fields = _mutagen_fields(file, is_bare=path.suffix.lower() == ".aac")
-    except _MUTAGEN_ERRORS as error:
+    except MUTAGEN_ERRORS as error:
         _logger.debug("no tags in %s: %r", clean_text(str(path)), error)
         fields = {}
     return fields or (_chunk_fields(path) if path.suffix.lower() in _CHUNKS else {})
 
 
-class _BoundedFile(io.BufferedReader):
+class BoundedFile(io.BufferedReader):
     """A file of which no more is read at once than there is, and than tags need, however much they say that they are.
 
     To read beyond the end, Python takes all the memory that was asked for.
@@ -128,7 +128,7 @@ class _BoundedFile(io.BufferedReader):
 
 def _mutagen_fields(file: BinaryIO, *, is_bare: bool) -> Mapping[str, list[str]]:
     """What mutagen finds; it takes what begins with ID3 for an mp3, and bare AAC has no other tags."""
-    tags = _load_id3(file) if is_bare else getattr(mutagen.File(file, easy=True), "tags", None)
+    tags = load_id3(file) if is_bare else getattr(mutagen.File(file, easy=True), "tags", None)
     if not tags:
         return {}
     if isinstance(tags, ID3):
@@ -139,7 +139,8 @@ def _mutagen_fields(file: BinaryIO, *, is_bare: bool) -> Mapping[str, list[str]]
     return {key.lower(): [str(value) for value in values] for key, values in tags.items() if isinstance(values, list)}
 
 
-def _load_id3(file: BinaryIO) -> ID3:
+def load_id3(file: BinaryIO) -> ID3:
+    """Return the ID3 tag at the beginning of a file; raises what `MUTAGEN_ERRORS` names."""
     return ID3(file)  # type: ignore[no-untyped-call]  # half typed
 
 
