@@ -63,8 +63,10 @@ class _Painter:
         except StreamError as error:
             logger.info("a cover of stream %s… cannot be had: %s", stream.stream_id[:6], error)
             return None
+        if data is None:  # perhaps only not in time
+            return None
         with self._lock:
-            picture = self._kept[key] = small_jpeg(data) if data else None
+            picture = self._kept[key] = small_jpeg(data)
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return picture

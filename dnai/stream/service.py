@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +18,7 @@ from dnai.recommend.messages import MAX_DISTANCE
 from dnai.stream import payloads
 from dnai.stream.gate import CONNECTION_KEY, MAX_INBOUND_BYTES, App, Connection, gated
 from dnai.stream.packets import GARBAGE_EVENT, ServerSidePacket, discreet_logger
+from dnai.stream.painter import Painter
 from dnai.stream.payloads import Prepared, ReadError, ReadRequest, Refusal, ResumeAuth, TicketAuth, TrackRequest
 from dnai.stream.pieces import prepare, read_converted, read_piece
 from dnai.stream.sessions import SessionBook, StreamSession
@@ -77,9 +77,7 @@ class StreamService(Generic[Q]):
         self._book = book
         self._playlist_for = playlist_for
         self._converted = converted
-        self._covers = covers
-        # One thread: whoever waits for a cover takes none from those who read music.
-        self._painter = ThreadPoolExecutor(1, thread_name_prefix="dnai-covers")
+        self._painter = Painter(covers) if covers else None
         self._live: dict[str, _Live] = {}
         self._sio = self._make_socketio()
 
@@ -114,7 +112,8 @@ class StreamService(Generic[Q]):
 
     async def close(self) -> None:
         """End the library's own tasks."""
-        self._painter.shutdown(wait=False, cancel_futures=True)
+        if self._painter is not None:
+            self._painter.close()
         await self._sio.shutdown()
 
     def close_idle(self) -> None:
@@ -200,7 +199,7 @@ class StreamService(Generic[Q]):
         ]
         if not offered:
             return _error(ReadError.NOTHING_KNOWN)
-        told = [payloads.KNOWS_PREPARE, *([payloads.KNOWS_COVER] if self._covers else [])]
+        told = [payloads.KNOWS_PREPARE, *([payloads.KNOWS_COVER] if self._painter else [])]
         return payloads.welcome(session.session_id, session.secret, offered, knows=told)
 
     async def _on_prepare(self, live: _Live, payload: object) -> object:
@@ -217,9 +216,9 @@ class StreamService(Generic[Q]):
         track = _requested(live, payload)
         if isinstance(track, ReadError):
             return _error(track)
-        if self._covers is None:
+        if self._painter is None:
             return _error(ReadError.NO_COVER)
-        cover = await asyncio.get_running_loop().run_in_executor(self._painter, self._covers.of, track)
+        cover = await self._painter.cover(track, asker=live.session.user_id)
         if cover is None or len(cover) > payloads.MAX_COVER_BYTES:
             return _error(ReadError.NO_COVER)
         live.connection.queue(len(cover))

@@ -100,6 +100,14 @@ def test_a_peer_that_fails_costs_the_cover_only(make_track: MakeTrack) -> None:
     assert gallery.client.get(gallery.url).status_code == 200
 
 
+def test_a_cover_that_was_not_there_in_time_is_asked_for_again(make_track: MakeTrack) -> None:
+    """A provider that looks for it too long answers that there is none, and has it the next time."""
+    gallery = Gallery(make_track, None)
+    assert gallery.client.get(gallery.url).status_code == 404
+    gallery.cover_of_peer = png()
+    assert gallery.client.get(gallery.url).status_code == 200
+
+
 @pytest.mark.parametrize(
     "url", ["/cover/none/none", "/cover/{stream}/none", "/cover/none/{track}", "/cover/{stream}/..%2f"]
 )
