@@ -51,7 +51,9 @@ def convert(source: BinaryIO, target: BinaryIO, *, max_bytes: int, is_wanted: Ca
     room = _Room(target, max_bytes)
     try:
         with (
-            av.open(source, mode="r", options={"format_whitelist": CONTAINERS}) as heard,
+            av.open(
+                source, mode="r", options={"format_whitelist": CONTAINERS}, metadata_errors="surrogateescape"
+            ) as heard,
             av.open(room, mode="w", format="flac") as written,
         ):
             encoder = _Encoder(written)

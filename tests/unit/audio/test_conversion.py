@@ -86,6 +86,15 @@ def test_tags_are_not_taken_over(tmp_path: Path) -> None:
     assert b"Private" not in converted(path).getvalue()
 
 
+def test_a_name_in_an_old_encoding_does_no_harm(tmp_path: Path) -> None:
+    """Chunks of aiff have no rule for it: many names are Latin-1."""
+    path = write_sound(tmp_path / "a.aiff", stereo(), sr=44_100, subtype="PCM_16")
+    name = b"NAME" + (5).to_bytes(4, "big") + "Björk".encode("latin-1") + b"\0"
+    body = b"AIFF" + name + path.read_bytes()[12:]
+    path.write_bytes(b"FORM" + len(body).to_bytes(4, "big") + body)
+    assert np.array_equal(heard(converted(path))[0], soundfile.read(path, dtype="float32")[0])
+
+
 @pytest.mark.parametrize("name", ["a.aiff", "a.alac.m4a", "a.wma"])
 def test_damage_in_the_middle_costs_no_more_than_that(name: str, tmp_path: Path) -> None:
     """What comes before and after a hole of nonsense is heard."""
