@@ -7,10 +7,10 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from dnai.errors import (
     PeerBrokeOffError,
@@ -93,12 +93,12 @@ class PeerSession:
         UsageError
             When the track is not in the playlist.
         PeerRefusedError
-            When the provider cannot convert it, or not in time.
+            When the provider cannot convert it.
         PeerBrokeOffError
-            When the provider fails, breaks its promise, or this session is closed.
+            When the provider fails, does not convert it in time, breaks its promise, or this session is closed.
         """
         entry = self._entry(track_id)
-        return self._size(entry) or self._prepare(entry)
+        return self._size(entry) or self._prepared.setdefault(track_id, self._prepare(entry))
 
     def read(self, track_id: str, start: int, stop: int) -> Generator[bytes]:
         """Return the bytes of a track from `start` up to `stop`, in pieces, exactly so many.
@@ -135,7 +135,7 @@ class PeerSession:
             When the provider fails, breaks its promise, or this session is closed.
         """
         entry = self._entry(track_id)
-        return self._wait(self._loop.submit(self._ask_cover(entry))) if self._has_covers else None
+        return self._wait(self._submit(self._ask_cover(entry))) if self._has_covers else None
 
     def resume(self) -> None:
         """Take the session up again, where its connection was lost.
@@ -146,13 +146,13 @@ class PeerSession:
             When the provider cannot be reached, knows this session no longer, or does not answer.
         """
         timeout_s = 2 * self._connect_timeout_s
-        self._loop.wait(self._loop.submit(self._resume()), timeout_s=timeout_s, waiting_for=f"{self.address}")
+        self._loop.wait(self._submit(self._resume()), timeout_s=timeout_s, waiting_for=f"{self.address}")
 
     def close(self) -> None:
         """Tell the provider that the session is over, and end it; closing twice does nothing."""
         if self.is_closed:
             return
-        ending = self._loop.submit(self.end())
+        ending = self._submit(self.end())
         try:
             self._loop.wait(ending, timeout_s=_CLOSE_TIMEOUT_S, waiting_for=f"the end of {self.address}")
         except StreamError as error:
@@ -196,7 +196,7 @@ class PeerSession:
         pause_s, patience = 0.0, MAX_RESUMES
         while not self._closing.wait(pause_s):
             try:
-                size_bytes = self._wait(self._loop.submit(self._ask_size(entry)))
+                size_bytes = self._wait(self._submit(self._ask_size(entry)))
             except PeerBrokeOffError as error:
                 patience -= _cost(error)
                 if patience < 0:
@@ -204,16 +204,18 @@ class PeerSession:
                 self._take_up_again(error)
                 continue
             if size_bytes:
-                self._prepared[entry.track_id] = size_bytes
                 return size_bytes
-            if time.monotonic() > deadline:
-                raise PeerRefusedError(f"{self.address} did not convert this track in {self._prepare_timeout_s:g} s")
+            if time.monotonic() > deadline:  # its other tracks would be waited for as long
+                raise PeerBrokeOffError(f"{self.address} did not convert this track in {self._prepare_timeout_s:g} s")
             pause_s = min(2 * pause_s + _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         raise PeerBrokeOffError(f"the session with {self.address} was closed")
 
     def _prepare_again(self, entry: PlaylistEntry, error: NotPreparedError) -> None:
-        """Have a track converted that was read already, and has gone meanwhile; it must be what it was."""
-        former = self._prepared.pop(entry.track_id, None)
+        """Have a track converted that was read already, and has gone meanwhile; it must be what it was.
+
+        Its size stays known: other threads read it, too, and each of them waits here.
+        """
+        former = self._prepared.get(entry.track_id)
         if entry.size_bytes or former is None:
             raise error
         logger.info("%s; it is prepared again", error)
@@ -248,14 +250,20 @@ class PeerSession:
         logger.info("%s; it is taken up again", error)
         try:
             if isinstance(error.__cause__, TimeoutError):
-                self._loop.submit(self._connection.close()).result(_CLOSE_TIMEOUT_S)
+                self._submit(self._connection.close()).result(_CLOSE_TIMEOUT_S)
             self.resume()
         except (PeerUnreachableError, TimeoutError) as failure:
             raise PeerBrokeOffError(f"{error}, and could not be taken up again: {failure}") from failure
 
     def _ask(self, track_id: str, offset: int, length: int) -> concurrent.futures.Future[bytes]:
         """Start to fetch one piece."""
-        return self._loop.submit(self._fetch(ReadRequest(track=track_id, offset=offset, length=length)))
+        return self._submit(self._fetch(ReadRequest(track=track_id, offset=offset, length=length)))
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        try:
+            return self._loop.submit(coroutine)
+        except UsageError as error:
+            raise PeerBrokeOffError(f"the session with {self.address} was closed") from error
 
     def _wait(self, asked: concurrent.futures.Future[T]) -> T:
         """Return a piece, or a size, that was asked for, as long as it comes in time."""

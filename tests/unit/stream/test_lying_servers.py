@@ -554,7 +554,10 @@ def test_a_size_that_cannot_be_ends_it(client: PeerClient, liar: Liar, answer: s
 
 
 def test_a_conversion_that_never_ends_is_given_up(liar: Liar) -> None:
-    """The provider keeps on saying that it takes a while; it is asked a few times a second, and no more."""
+    """The provider keeps on saying that it takes a while; it is asked a few times a second, and no more.
+
+    It counts as broken off, so that the next one plays, instead of a silence for each of its tracks.
+    """
     asked: list[float] = []
 
     def never(ws: ServerConnection, number: str) -> None:
@@ -565,7 +568,7 @@ def test_a_conversion_that_never_ends_is_given_up(liar: Liar) -> None:
     liar.size = never
     with (
         PeerClient(allow=AddressRule(loopback_allowed=True), prepare_timeout_s=1.5) as client,
-        pytest.raises(PeerRefusedError, match=r"did not convert this track in 1\.5 s"),
+        pytest.raises(PeerBrokeOffError, match=r"did not convert this track in 1\.5 s"),
     ):
         prepare_and_read(client, liar)
     assert 3 <= len(asked) <= 12

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from dnai.audio.converted import ConvertedTracks
+from dnai.audio.covers import Covers
 from dnai.errors import PeerBrokeOffError, PeerRefusedError, UsageError
 from dnai.stream import payloads
 from dnai.stream.client import PeerClient, PeerSession
@@ -83,6 +84,59 @@ def test_a_converted_track_that_had_to_make_room_is_made_again(
         assert b"".join(session.read(first, 0, size)) == data
     finally:
         store.close()
+
+
+def test_all_who_read_a_track_that_had_to_make_room_read_on(
+    make_peer: Callable[..., Any], make_track: MakeTrack, aiff: Track, listen_to: ListenTo, tmp_path: Path
+) -> None:
+    """Browsers ask for several ranges of one track at once; its size stays known while it is made again."""
+    begun, go = threading.Semaphore(0), threading.Event()
+    go.set()
+
+    def when_told(folder: Path) -> io.BytesIO:
+        begun.release()
+        assert go.wait(20)
+        return io.BytesIO()
+
+    store = ConvertedTracks(tmp_path / "small", max_tracks=1, new_file=when_told)
+    other = make_track("b.aiff", audio_type=AudioType.AIFF, y=music(duration_s=3.0, seed=1))
+    session = listen_to(make_peer(aiff, other, converted=store))
+    first, second = [entry.track_id for entry in session.playlist.entries]
+    size = session.prepare(first)
+    data = b"".join(session.read(first, 0, size))
+    session.prepare(second)
+    go.clear()
+    received: list[bytes] = []
+    reading = session.read(first, 0, size)
+    threads = [threading.Thread(target=lambda: received.append(b"".join(reading)))]
+    threads[0].start()
+    for number in range(3):
+        assert begun.acquire(timeout=10), f"waited 10 s for conversion {number} to begin"
+    assert session.prepare(first) == size
+    late = [session.read(first, start, size) for start in (0, 1000)]
+    threads += [threading.Thread(target=lambda one=one: received.append(b"".join(one))) for one in late]
+    for thread in threads[1:]:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    store.close()
+    assert sorted(received) == sorted([data, data, data[1000:]])
+
+
+def test_after_the_end_of_the_client_every_call_says_that_it_is_over(
+    make_peer: Callable[..., Any], aiff: Track, client: PeerClient, converted: ConvertedTracks
+) -> None:
+    """As an error of the stream, which the page expects from a source: it is nobody's mistake."""
+    peer = make_peer(aiff, converted=converted, covers=Covers(read=lambda path: b"picture"))
+    session = client.open(LOOPBACK, peer.port, peer.ticket())
+    track_id = session.playlist.entries[0].track_id
+    client.close()
+    for call in (session.prepare, session.cover):
+        with pytest.raises(PeerBrokeOffError, match="was closed"):
+            call(track_id)
+    with pytest.raises(PeerBrokeOffError, match="was closed"):
+        session.resume()
 
 
 def test_many_listeners_at_once(
