@@ -72,8 +72,6 @@ def _candidates(path: Path) -> Iterator[bytes]:
 def _embedded(path: Path) -> list[_Found]:
     """All pictures in a file, as they are in it; none where its tags cannot be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return []
         with BoundedFile(path) as file:
             if path.suffix.lower() == ".aac":
                 return _id3_pictures(load_id3(file))
@@ -112,9 +110,11 @@ def _asf_picture(block: bytes) -> _Found:
 
 
 def _after_text(block: bytes, start: int) -> int:
-    for end in range(start, len(block) - 1, 2):
-        if block[end : end + 2] == b"\0\0":
+    end = start
+    while (end := block.find(b"\0\0", end)) >= 0:
+        if (end - start) % 2 == 0:
             return end + 2
+        end += 1
     raise ValueError("a text without an end")
 
 

@@ -16,12 +16,17 @@ from PIL import Image, ImageOps
 
 MAX_PICTURE_BYTES = 16 << 20
 """A longer file is no cover."""
-MAX_PIXELS = 24_000_000
-"""A picture with more is not decoded: 72 MB for a colour picture."""
+MAX_JPEG_PIXELS = 24_000_000
+"""A photo with more is not decoded; it is made smaller while it is decoded."""
+MAX_PIXELS = 10_000_000
+"""Another picture with more is not decoded: 40 MB, and as much again where its colours must be looked up."""
+MAX_SCANS = 100
+"""A progressive JPEG has about ten. Each costs a pass over the whole picture, even where there is nothing in it."""
 COVER_PIXELS = 320
 """The longer side of what is handed on, at the most."""
 MAX_COVER_BYTES = 40_000
 
+_START_OF_SCAN = b"\xff\xda"
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _QUALITIES = (85, 70, 50, 30)
 _ERRORS = (
@@ -56,7 +61,7 @@ def small_jpeg(data: bytes) -> bytes | None:
         return None
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+            if not _is_quickly_decoded(picture, data):
                 return None
             picture.draft("RGB", (2 * COVER_PIXELS, 2 * COVER_PIXELS))
             return _encode(_drawn_anew(picture))
@@ -65,14 +70,24 @@ def small_jpeg(data: bytes) -> bytes | None:
         return None
 
 
+def _is_quickly_decoded(picture: Image.Image, data: bytes) -> bool:
+    """Whether it takes neither much memory nor much time, which a few bytes may ask for."""
+    pixels = picture.width * picture.height
+    if picture.format != "JPEG":
+        return pixels <= MAX_PIXELS
+    return pixels <= MAX_JPEG_PIXELS and data.count(_START_OF_SCAN) <= MAX_SCANS
+
+
 def _drawn_anew(picture: Image.Image) -> Image.Image:
     """The picture alone, small, upright and opaque."""
     picture.load()
-    upright = ImageOps.exif_transpose(picture)
-    coloured = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    # Made small before anything else: each further step makes a copy.
+    coloured = picture if picture.mode == mode else picture.convert(mode)
     coloured.thumbnail((COVER_PIXELS, COVER_PIXELS), Image.Resampling.LANCZOS)
-    drawn = Image.new("RGB", coloured.size, "white")
-    drawn.paste(coloured, mask=coloured if coloured.mode == "RGBA" else None)
+    upright = ImageOps.exif_transpose(coloured)
+    drawn = Image.new("RGB", upright.size, "white")
+    drawn.paste(upright, mask=upright if mode == "RGBA" else None)
     return drawn
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 import re
+import stat
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +18,7 @@ from typing import BinaryIO
 import av
 import mutagen
 from mutagen.asf import ASFTags
-from mutagen.id3 import ID3
+from mutagen.id3 import ID3, _frames
 
 from dnai.audio.readers import ReaderError, open_container
 from dnai.text import clean_text
@@ -43,6 +47,9 @@ _ASF_NAMES = {
 _FFMPEG_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "author": "artist"}
 _MOST_TAG_BYTES = 32 << 20
 """More is not read at once: pictures have up to 16 MB."""
+_MOST_BYTES = 96 << 20
+"""More is not read in all; a file may hold any number of pictures."""
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 MUTAGEN_ERRORS = (
     mutagen.MutagenError,
@@ -111,19 +118,51 @@ def _read_fields(path: Path) -> Mapping[str, list[str]]:
 
 
 class BoundedFile(io.BufferedReader):
-    """A file of which no more is read at once than there is, and than tags need, however much they say that they are.
+    """A file of which no more is read than there is, and than tags need, however much they say that they are.
 
     To read beyond the end, Python takes all the memory that was asked for.
+
+    Raises
+    ------
+    OSError
+        When it is no regular file, or cannot be opened; and when more is read of it than of tags.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self._size = path.stat().st_size
+        # A pipe must not keep us waiting.
+        super().__init__(io.FileIO(path, opener=lambda name, _flags: os.open(name, _OPEN_FLAGS)))
+        status = os.fstat(self.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "no regular file")
+        self._size = status.st_size
+        self._left = _MOST_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes."""
         most = min(max(0, self._size - self.tell()), _MOST_TAG_BYTES)
-        return super().read(most if size is None or size < 0 else min(size, most))
+        data = super().read(most if size is None or size < 0 else min(size, most))
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(errno.EFBIG, "its tags are too large")
+        return data
+
+
+class _NothingCompressed:
+    """Stands for zlib where mutagen unpacks compressed frames of ID3, which hardly anybody writes.
+
+    A few bytes may unpack to gigabytes, which mutagen does not bound; so such a frame counts as empty.
+    """
+
+    error = zlib.error
+
+    @staticmethod
+    def decompress(_data: bytes) -> bytes:
+        return b""
+
+
+# There is no other place to say so.
+_frames.zlib = _NothingCompressed  # type: ignore[assignment,attr-defined]  # in place of the module
 
 
 def _mutagen_fields(file: BinaryIO, *, is_bare: bool) -> Mapping[str, list[str]]:

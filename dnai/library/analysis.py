@@ -56,8 +56,26 @@ def analyse_file(path: Path, stamp: FileStamp, ears: Sequence[Ear]) -> Catalogue
     hearings = hear(source, ears, path=path)
     if all(hearing.answer is None for hearing in hearings):
         raise UnusableAudioError("; ".join(dict.fromkeys(hearing.reason or "" for hearing in hearings)))
+    return CataloguedTrack(_describe(path, stamp, duration_s=source.duration_s), tuple(hearings))
+
+
+def describe_file(path: Path, stamp: FileStamp) -> CataloguedTrack:
+    """Return what a file tells without being heard; its duration is not told.
+
+    Raises
+    ------
+    AudioError
+        When it is no file, or empty.
+    OSError
+        When it cannot be looked at.
+    """
+    check_file(path, stamp)
+    return CataloguedTrack(_describe(path, stamp, duration_s=0.0), ())
+
+
+def _describe(path: Path, stamp: FileStamp, *, duration_s: float) -> CataloguedFile:
     tags = read_tags(path)
-    file = CataloguedFile(
+    return CataloguedFile(
         path=path,
         size_bytes=stamp.size_bytes,
         mtime_ns=stamp.mtime_ns,
@@ -66,12 +84,11 @@ def analyse_file(path: Path, stamp: FileStamp, ears: Sequence[Ear]) -> Catalogue
         album=tags.album,
         year=tags.year,
         tag_genre=tags.genre,
-        duration_s=source.duration_s,
+        duration_s=duration_s,
         audio_type=read_audio_type(path),
         album_artist=tags.album_artist,
         track_number=tags.track_number,
     )
-    return CataloguedTrack(file, tuple(hearings))
 
 
 def check_file(path: Path, stamp: FileStamp) -> None:

@@ -12,8 +12,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,7 +27,6 @@ from dnai.library.rows import (
     CataloguedFile,
     CataloguedTrack,
     Changes,
-    Description,
     Failure,
     FileStamp,
     Hearing,
@@ -179,17 +177,18 @@ class Catalogue:
                     connection.execute(_COPY_HEARINGS, (copy, one.track))
                     _rename(connection, copy, one, title=titles[one.track])
 
-    def put_descriptions(self, descriptions: Mapping[int, Description]) -> None:
-        """Write what the files of these tracks tell of themselves; what was heard in them stays."""
+    def put_description(self, track: int, file: CataloguedFile) -> None:
+        """Write what the file of a track tells of itself; how long it is, and what was heard in it, stays."""
+        names = [name for name in _KEPT_COLUMNS if name not in {"size_bytes", "mtime_ns", "duration_s"}]
+        values = [getattr(file, name) for name in names]
         with self._transaction() as connection:
-            connection.executemany(
-                "UPDATE tracks SET title = ?, artist = ?, album = ?, year = ?, tag_genre = ?, album_artist = ?, "
-                "track_number = ?, audio_type = ?, content_id = ? WHERE id = ?",
-                [
-                    (*astuple(told.tags), told.audio_type, told.content_id, track)
-                    for track, told in descriptions.items()
-                ],
-            )
+            assignments = ", ".join(f"{name} = ?" for name in names)
+            connection.execute(f"UPDATE tracks SET {assignments} WHERE id = ?", (*values, track))  # noqa: S608  # constants
+
+    def put_content_id(self, track: int, content_id: str) -> None:
+        """Write what is in the file of a track."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE tracks SET content_id = ? WHERE id = ?", (content_id, track))
 
     @contextlib.contextmanager
     def moment(self, *, under: Under = None, since: int | None = None) -> Iterator[Moment]:

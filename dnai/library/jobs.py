@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dnai.errors import AudioError
 from dnai.genre.model import GenreModel
-from dnai.library.analysis import Ear, OpenExtractor, analyse_file, describe_unforeseen, open_ears
+from dnai.library.analysis import Ear, OpenExtractor, analyse_file, describe_file, describe_unforeseen, open_ears
 from dnai.library.content import content_id
 from dnai.library.rows import CataloguedTrack, FileStamp
 from dnai.text import clean_text
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file, as it was found, and the ids of the features that are wanted of it."""
+    """A file, as it was found, and the ids of the features that are wanted of it; with none it is only described."""
 
     path: Path
     stamp: FileStamp
@@ -61,7 +61,7 @@ class Analysts(AbstractContextManager["Analysts"], Protocol):
 
 
 class InThisProcess:
-    """Analyses one file after the other, without limits; the ears are opened for the first file.
+    """Analyses one file after the other, without limits; the ears are opened for the first file to hear.
 
     Parameters
     ----------
@@ -88,16 +88,19 @@ class InThisProcess:
         """Yield each job with its outcome, in their order; raises `ModelError`."""
         for job in jobs:
             started(job)
-            if self._ears is None:
+            if self._ears is None and job.feature_ids:
                 self._ears = open_ears(self._models, self._open_extractor)
-            yield job, perform(job, self._ears)
+            yield job, perform(job, self._ears or ())
 
 
 def perform(job: Job, ears: Sequence[Ear]) -> Outcome:
-    """Return what those of the ears that are wanted hear in a file; whatever is wrong with it is no error here."""
+    """Return what those of the ears that are wanted hear in a file, or only what it tells of itself.
+
+    Whatever is wrong with it is no error here.
+    """
     wanted = [ear for ear in ears if ear.model.feature_id in job.feature_ids]
     try:
-        track = analyse_file(job.path, job.stamp, wanted)
+        track = analyse_file(job.path, job.stamp, wanted) if job.feature_ids else describe_file(job.path, job.stamp)
         return CataloguedTrack(track.file._replace(content_id=content_id(job.path)), track.hearings)
     except AudioError as error:
         return Trouble(str(error))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnai.audio.tags import Tags
 from dnai.genre.model import GenreAnswer
 from dnai.tracks import AudioType, Genre
 
@@ -48,14 +47,6 @@ class CataloguedFile(NamedTuple):
     def stamp(self) -> FileStamp:
         """The file as it was when it was catalogued."""
         return FileStamp(self.size_bytes, self.mtime_ns)
-
-
-class Description(NamedTuple):
-    """What a file tells without being heard: its content's id, its kind and its tags."""
-
-    content_id: str
-    audio_type: AudioType
-    tags: Tags
 
 
 @dataclass(frozen=True, slots=True, eq=False)

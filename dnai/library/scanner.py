@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dnai.audio.kinds import read_audio_type
-from dnai.audio.tags import read_tags
 from dnai.errors import CatalogueFullError
 from dnai.genre.extraction import open_extractor
 from dnai.genre.model import GenreModel
@@ -18,7 +16,7 @@ from dnai.library.catalogue import Catalogue
 from dnai.library.content import content_id
 from dnai.library.jobs import Analysts, InThisProcess, Job, Outcome, Trouble
 from dnai.library.look import known_roots, look_at
-from dnai.library.rows import CataloguedTrack, Changes, Description, Failure, FileStamp, KnownFile
+from dnai.library.rows import CataloguedTrack, Changes, Failure, FileStamp, KnownFile
 from dnai.library.scan_lock import Holder, scan_lock
 from dnai.text import clean_text
 
@@ -140,7 +138,7 @@ def scan_folders(
             failed = scan.analyse(look.fresh)
             _answer_anew(catalogue, models)
             updated = scan.update(old, look.standing)
-        _describe(catalogue, look.standing)
+            scan.describe(look.standing)
     return ScanSummary(
         analysed=len(look.fresh) - failed,
         failed=failed,
@@ -153,21 +151,8 @@ def scan_folders(
     )
 
 
-def _describe(catalogue: Catalogue, standing: Mapping[Path, KnownFile]) -> None:
-    """Note what files tell of themselves that an older version has catalogued."""
-    unknown = [(path, file.track) for path, file in standing.items() if file.content_id is None and file.track]
-    for start in range(0, len(unknown), _BATCH):
-        found: dict[int, Description] = {}
-        for path, track in unknown[start : start + _BATCH]:
-            try:
-                found[track] = Description(content_id(path), read_audio_type(path), read_tags(path))
-            except OSError as error:  # another time
-                _logger.info("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
-        catalogue.put_descriptions(found)
-
-
 class _Scan:
-    """The two steps of a scan that decode files."""
+    """The steps of a scan that open files."""
 
     def __init__(self, catalogue: Catalogue, models: Sequence[GenreModel], analysts: Analysts, report: Report) -> None:
         self._catalogue = catalogue
@@ -192,6 +177,26 @@ class _Scan:
         """Let tracks be heard by the models that have not heard them; return how many were."""
         jobs = [Job(path, known[path].stamp, missing) for path, missing in old.items()]
         return sum(self._add(job, outcome) for job, outcome in self._perform(jobs, ScanStep.UPDATE))
+
+    def describe(self, known: Mapping[Path, KnownFile]) -> None:
+        """Note what files tell of themselves that an older version has catalogued."""
+        tracks = {path: file.track for path, file in known.items() if file.content_id is None and file.track}
+        jobs = [Job(path, known[path].stamp, frozenset()) for path in tracks]
+        for job, outcome in self._perform(jobs, ScanStep.UPDATE):
+            if isinstance(outcome, CataloguedTrack):
+                self._catalogue.put_description(tracks[job.path], outcome.file)
+            elif outcome.passing:  # another time
+                _logger.info("%s cannot be read now: %s", clean_text(str(job.path)), outcome.reason)
+            else:
+                self._keep_description(job.path, tracks[job.path], outcome)
+
+    def _keep_description(self, path: Path, track: int, trouble: Trouble) -> None:
+        """Leave it at what was told before, so that the file is not asked again and again."""
+        _logger.info("%s tells nothing: %s", clean_text(str(path)), trouble.reason)
+        try:
+            self._catalogue.put_content_id(track, content_id(path))
+        except OSError as error:
+            _logger.info("%s cannot be read now: %s", clean_text(str(path)), error.strerror)
 
     def _perform(self, jobs: Sequence[Job], step: ScanStep) -> Iterator[tuple[Job, Outcome]]:
         """Yield the jobs with their outcomes, and report how far it is; nothing is said of a step without jobs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
@@ -18,9 +21,17 @@ import soundfile
 
 from dnai.audio import converted as converted_module
 from dnai.audio.conversion import convert
-from dnai.audio.converted import ABANDONED_S, FAILURE_KEPT_S, ConvertedTracks
+from dnai.audio.converted import (
+    ABANDONED_S,
+    FAILURE_KEPT_S,
+    HANGING_S,
+    MAX_HANGING,
+    SPARED_BYTES,
+    TIME_LIMIT_S,
+    ConvertedTracks,
+)
 from dnai.errors import ConversionError
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import AudioType, Genre, GenreOrigin, Track, most_converted_bytes
 from tests.sounds import music, write_sound
 
 MakeTrack = Callable[..., Track]
@@ -203,6 +214,106 @@ def test_what_takes_too_long_is_given_up_and_tried_again_later(
     clock.now += FAILURE_KEPT_S + 0.1
     brake.go.set()
     assert wait_for(store, track) > 0
+
+
+def test_what_hangs_does_not_hold_up_the_others_for_ever(
+    make_store: MakeStore, make_track: MakeTrack, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """A disk that does not answer cannot be called off: its conversions count as failed, and no more than four hang."""
+    answers, hanging, came_back = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def hang(source: BinaryIO, target: BinaryIO, *, max_bytes: int, is_wanted: Callable[[], bool]) -> None:
+        hanging.release()
+        assert answers.wait(30)
+        came_back.release()
+        raise ConversionError("it took too long")
+
+    monkeypatch.setattr(converted_module, "convert", hang)
+    store = make_store()
+    tracks = [make_track(f"{number}.aiff") for number in range(MAX_HANGING + 1)]
+    for first in range(0, MAX_HANGING, 2):
+        for track in tracks[first : first + 2]:
+            assert store.prepare(track) is None
+            assert hanging.acquire(timeout=10), "waited 10 s for a conversion to begin"
+        clock.now += TIME_LIMIT_S + HANGING_S + 0.1
+        with pytest.raises(ConversionError, match="does not answer"):
+            store.prepare(tracks[first])
+    with pytest.raises(ConversionError, match="nothing is converted at the moment"):
+        store.prepare(tracks[MAX_HANGING])
+    monkeypatch.setattr(converted_module, "convert", convert)
+    answers.set()
+    for _ in range(MAX_HANGING):
+        assert came_back.acquire(timeout=10), "waited 10 s for the disk to answer"
+    wait_until(lambda: not store._hanging, waiting_for="the end of what hung")
+    assert wait_for(store, tracks[MAX_HANGING]) > 0
+    clock.now += FAILURE_KEPT_S + 0.1
+    assert wait_for(store, tracks[0]) > 0
+
+
+def test_tracks_that_fail_push_out_none_that_are_converted(make_store: MakeStore, make_track: MakeTrack) -> None:
+    """They take no room."""
+    store, good, broken = make_store(max_tracks=2), make_track("good.aiff"), make_track("broken.aiff")
+    size = wait_for(store, good)
+    broken.path.write_bytes(b"no sound")
+    for told_bytes in range(5):
+        with pytest.raises(ConversionError):
+            wait_for(store, dataclasses.replace(broken, size_bytes=told_bytes))
+    assert store.prepare(good) == size
+    assert store.find(good) is not None
+
+
+def test_not_all_failures_are_kept_in_mind(
+    make_store: MakeStore, make_track: MakeTrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest are forgotten: who asks again may have it tried again."""
+    monkeypatch.setattr(converted_module, "MAX_FAILURES", 2)
+    store, broken = make_store(), make_track("broken.aiff")
+    broken.path.write_bytes(b"no sound")
+    tracks = [dataclasses.replace(broken, size_bytes=told_bytes) for told_bytes in range(3)]
+    for track in tracks:
+        with pytest.raises(ConversionError):
+            wait_for(store, track)
+    assert store.prepare(tracks[0]) is None
+    with pytest.raises(ConversionError):
+        store.prepare(tracks[2])
+
+
+def test_room_is_reserved_for_what_is_converted_already(
+    make_store: MakeStore, make_track: MakeTrack, brake: Brake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that would fit one by one do not fill the disk together."""
+    first, second = make_track("a.aiff"), make_track("b.aiff")
+    store = make_store()
+    free = SPARED_BYTES + most_converted_bytes(first.duration_s) * 3 // 2
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    assert store.prepare(first) is None
+    wait_until(lambda: brake.started == 1, waiting_for="the first conversion")
+    with pytest.raises(ConversionError, match="there is no room"):
+        wait_for(store, second)
+    brake.go.set()
+    assert wait_for(store, first) > 0
+
+
+@pytest.mark.parametrize("broken", [ConversionError("it holds no sound"), RuntimeError("something unforeseen")])
+def test_names_of_files_cannot_forge_the_log(
+    make_store: MakeStore,
+    make_track: MakeTrack,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: Exception,
+) -> None:
+    """A line break, or a colour, in a name stays on one line, without it."""
+
+    def fail(source: BinaryIO, target: BinaryIO, *, max_bytes: int, is_wanted: Callable[[], bool]) -> None:
+        raise broken
+
+    monkeypatch.setattr(converted_module, "convert", fail)
+    store, track = make_store(), make_track("a\nall is well\x1b[31m.aiff")
+    with pytest.raises(ConversionError):
+        wait_for(store, track)
+    [record] = [record for record in caplog.records if record.name == "dnai.audio.converted"]
+    assert "\n" not in record.getMessage()
+    assert "\x1b" not in record.getMessage()
 
 
 @pytest.mark.parametrize("bound", ["tracks", "bytes"])

@@ -143,3 +143,22 @@ def test_damage_is_survived(good: bytes, changes: list[tuple[int, int]]) -> None
 def test_any_bytes_are_survived(data: bytes) -> None:
     """Mostly none."""
     small_jpeg(data)
+
+
+def test_a_photo_of_hundreds_of_scans_is_not_decoded() -> None:
+    """Each costs a pass over the whole picture, however little is in it; ten are usual."""
+    progressive = io.BytesIO()
+    Image.radial_gradient("L").save(progressive, "JPEG", progressive=True)
+    whole = progressive.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    assert small_jpeg(whole[:-2] + last * 5 + whole[-2:]) is not None
+    assert small_jpeg(whole[:-2] + last * 200 + whole[-2:]) is None
+
+
+def test_a_large_picture_that_is_no_photo_is_not_decoded() -> None:
+    """A photo is made smaller while it is decoded; of others a few bytes may need all of its memory."""
+    picture = Image.new("RGB", (5000, 2001))
+    for form, is_decoded in (("JPEG", True), ("PNG", False), ("WEBP", False)):
+        encoded = io.BytesIO()
+        picture.save(encoded, form)
+        assert (small_jpeg(encoded.getvalue()) is not None) is is_decoded

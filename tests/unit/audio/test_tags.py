@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import mutagen
@@ -246,3 +248,39 @@ def test_file_names_of_any_bytes_give_a_clean_title(name: bytes, title: str, tmp
     strange = tmp_path / Path(name.decode("utf-8", "surrogateescape"))
     path.rename(strange)
     assert read_tags(strange).title == title
+
+
+def test_compressed_frames_are_not_unpacked(tmp_path: Path) -> None:
+    """A few hundred kilobytes of ID3 would become 200 MB."""
+    packed = zlib.compress(bytes(200 << 20), 9)
+    frame = b"APIC" + struct.pack(">IH", 4 + len(packed), 0x80) + struct.pack(">I", 200 << 20) + packed
+    title = b"TIT2" + struct.pack(">IH", 8, 0) + b"\0So What"
+    size = len(frame) + len(title)
+    header = b"ID3\x03\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    path = sound_file(tmp_path, "mp3")
+    path.write_bytes(header + frame + title + path.read_bytes())
+    tracemalloc.start()
+    try:
+        assert read_tags(path).title == "So What"
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_many_pictures_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    """A flac file may hold any number of them."""
+    path = sound_file(tmp_path, "flac")
+    whole = path.read_bytes()
+    picture = struct.pack(">8I", 3, 0, 0, 0, 0, 0, 0, 15 << 20) + bytes(15 << 20)
+    block = b"\x06" + struct.pack(">I", len(picture))[1:] + picture
+    with path.open("wb") as file:
+        file.write(b"fLaC" + bytes([whole[4] & 0x7F]) + whole[5:42])
+        for _ in range(12):
+            file.write(block)
+        file.write(whole[42:] if not whole[4] & 0x80 else b"\x81\0\0\4\0\0\0\0" + whole[42:])
+    tracemalloc.start()
+    try:
+        assert read_tags(path).title == path.stem
+        assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    finally:
+        tracemalloc.stop()

@@ -11,16 +11,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from dnai.audio.tags import Tags
 from dnai.errors import CatalogueError
 from dnai.genre.model import GenreAnswer, GenreModel
 from dnai.library import heard as heard_module
 from dnai.library import schema
 from dnai.library.catalogue import Catalogue
 from dnai.library.collection import Collection, LiveCollection, read_collection
-from dnai.library.rows import Changes, Description, Failure, FileStamp, Hearing, Recognised
+from dnai.library.rows import Changes, Failure, FileStamp, Hearing, Recognised
 from dnai.recommend.provider import PlaylistQuery, Shelf
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import Genre, GenreOrigin, Track
 from tests.unit.library.conftest import catalogued, heard
 
 PATHS = [Path(f"/{folder}/{name}.mp3") for folder in ("m", "m/b", "n", "o") for name in ("a", "é", "z", "\udce9", "_")]
@@ -106,9 +105,12 @@ class Writer:
         self._catalogue.put_hearings(self._path(), STAMP, self._heard())
 
     def _contents(self) -> None:
-        tags = Tags(self._chance.choice("xyz"), "", "", None, self._chance.choice([None, *Genre]))
-        told = {one: Description(self._chance.choice("abc"), AudioType.OPUS, tags) for one in self._ids()[:2]}
-        self._catalogue.put_descriptions(told)
+        for one in self._ids()[:2]:
+            told = catalogued(self._path(), title=self._chance.choice("xyz")).file
+            genre = self._chance.choice([None, *Genre])
+            self._catalogue.put_description(one, told._replace(tag_genre=genre, content_id=self._chance.choice("abc")))
+        for one in self._ids()[2:3]:
+            self._catalogue.put_content_id(one, self._chance.choice("abc"))
 
 
 def content(collection: Collection) -> Content:
