@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from dnai.audio.conversion import convert
 from dnai.errors import ConversionError
+from dnai.text import clean_text
 from dnai.tracks import MAX_CONVERTED_S, Track, most_converted_bytes
 
 MAX_TRACKS = 20
@@ -31,9 +32,15 @@ AT_ONCE = 2
 AT_ONCE_EACH = 1
 TIME_LIMIT_S = 55.0
 """A conversion that takes longer is given up; listeners wait for 60 s."""
+HANGING_S = 10.0
+"""So long after its time limit a conversion counts as hanging, in a disk that does not answer: it cannot be ended."""
+MAX_HANGING = 4
+"""While so many hang, none is begun: each keeps a thread."""
 ABANDONED_S = 5.0
 """When nobody has asked for so long how far it is, a conversion is given up."""
 FAILURE_KEPT_S = 10.0
+MAX_FAILURES = 200
+"""So many are kept in mind."""
 SPARED_BYTES = 64 << 20
 """So much of the disk is left to others."""
 
@@ -75,6 +82,7 @@ class _Entry:
     file: ConvertedFile | None = None
     failure: str = ""
     failed_at: float = 0.0
+    reserved_bytes: int = 0
 
     @property
     def is_running(self) -> bool:
@@ -121,6 +129,7 @@ class ConvertedTracks:
         self._clock = clock
         self._new_file = new_file or _nameless_file
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._hanging: set[_Entry] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -138,6 +147,7 @@ class ConvertedTracks:
         with self._lock:
             if self._closed:
                 raise ConversionError("it is not converted: this program is ending")
+            self._note_hanging()
             entry = self._entry(track)
             if entry is None:
                 self._start(track, asker)
@@ -173,7 +183,18 @@ class ConvertedTracks:
         self._entries.move_to_end(key)
         return entry
 
+    def _note_hanging(self) -> None:
+        """Take those that hang for failed, so that others are converted."""
+        latest = self._clock() - self._time_limit_s - HANGING_S
+        for key, entry in self._entries.items():
+            if entry.is_running and entry.began_at < latest:
+                logger.warning("converting %s hangs: its disk does not answer", _name(key[0]))
+                entry.failure, entry.failed_at = "it took too long: its disk does not answer", self._clock()
+                self._hanging.add(entry)
+
     def _start(self, track: Track, asker: str) -> None:
+        if len(self._hanging) >= MAX_HANGING:
+            raise ConversionError("nothing is converted at the moment: the disk does not answer")
         running = [entry for entry in self._entries.values() if entry.is_running]
         own = [entry for entry in running if asker and entry.asker == asker]
         if len(running) >= self._at_once or len(own) >= self._at_once_each:
@@ -188,16 +209,16 @@ class ConvertedTracks:
             file = self._converted(track, entry)
         except ConversionError as error:
             if self._is_abandoned(entry):
-                self._forget(track)
+                self._forget(track, entry)
                 return
-            logger.warning("%s is not converted for browsers: %s", track.path, error)
+            logger.warning("%s is not converted for browsers: %s", _name(track.path), error)
             self._note(track, entry, failure=str(error))
         except Exception:  # the thread's edge: whoever waits must be told
-            logger.exception("converting %s failed", track.path)
+            logger.exception("converting %s failed", _name(track.path))
             self._note(track, entry, failure="it cannot be converted: something failed; the log of its owner says what")
         else:
             took_s = self._clock() - entry.began_at
-            logger.info("converted %s in %.1f s: %d bytes", track.path, took_s, file.size_bytes)
+            logger.info("converted %s in %.1f s: %d bytes", _name(track.path), took_s, file.size_bytes)
             self._note(track, entry, file=file)
 
     def _converted(self, track: Track, entry: _Entry) -> ConvertedFile:
@@ -205,7 +226,7 @@ class ConvertedTracks:
             raise ConversionError(f"it is longer than {MAX_CONVERTED_S / 60:.0f} minutes")
         max_bytes = min(most_converted_bytes(track.duration_s), self._max_bytes)
         with _opened(track) as source:
-            target = self._make_file(max_bytes)
+            target = self._make_file(entry, max_bytes)
             try:
                 convert(source, target, max_bytes=max_bytes, is_wanted=lambda: self._is_wanted(entry))
                 return ConvertedFile(target)
@@ -214,20 +235,28 @@ class ConvertedTracks:
                     target.close()
                 raise
 
-    def _make_file(self, max_bytes: int) -> BinaryIO:
+    def _make_file(self, entry: _Entry, max_bytes: int) -> BinaryIO:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             free = shutil.disk_usage(self._folder).free
-            if free < max_bytes + SPARED_BYTES:
+            needed = self._reserve(entry, max_bytes) + SPARED_BYTES
+            if free < needed:
                 raise ConversionError(
                     f"there is no room for the converted file: {free >> 20} MB are free in {self._folder}, "
-                    f"{(max_bytes + SPARED_BYTES) >> 20} MB are needed"
+                    f"{needed >> 20} MB are needed"
                 )
             return self._new_file(self._folder)
         except OSError as error:
             raise ConversionError(
                 f"there is no place for the converted file: {self._folder}: {error.strerror or error}"
             ) from error
+
+    def _reserve(self, entry: _Entry, max_bytes: int) -> int:
+        """Return how many bytes this conversion and those that run beside it may need."""
+        with self._lock:
+            entry.reserved_bytes = max_bytes
+            others = [other for other in self._entries.values() if other.is_running and other is not entry]
+        return max_bytes + sum(other.reserved_bytes for other in others)
 
     def _is_wanted(self, entry: _Entry) -> bool:
         is_in_time = self._clock() - entry.began_at <= self._time_limit_s
@@ -236,14 +265,19 @@ class ConvertedTracks:
     def _is_abandoned(self, entry: _Entry) -> bool:
         return self._closed or self._clock() - entry.asked_at > ABANDONED_S
 
-    def _forget(self, track: Track) -> None:
+    def _forget(self, track: Track, entry: _Entry) -> None:
         with self._lock:
-            self._entries.pop(_key(track), None)
+            self._hanging.discard(entry)
+            if entry.is_running and self._entries.get(_key(track)) is entry:
+                del self._entries[_key(track)]
 
     def _note(self, track: Track, entry: _Entry, *, file: ConvertedFile | None = None, failure: str = "") -> None:
         with self._lock:
-            if self._closed and file is not None:
-                file.close()
+            is_late = self._closed or entry in self._hanging
+            self._hanging.discard(entry)
+            if is_late:
+                if file is not None:
+                    file.close()
                 return
             entry.file, entry.failure, entry.failed_at = file, failure, self._clock()
             for surplus in self._surplus(keep=_key(track)):
@@ -251,21 +285,27 @@ class ConvertedTracks:
 
     def _surplus(self, *, keep: _Key) -> list[_Key]:
         """What must go so that the rest is within the bounds, the least recently used first."""
-        idle = [(key, entry) for key, entry in self._entries.items() if not entry.is_running]
-        tracks, size = len(idle), sum(entry.file.size_bytes for _, entry in idle if entry.file)
-        surplus = []
-        for key, entry in idle:
+        failed = [key for key, entry in self._entries.items() if entry.failure]
+        surplus = failed[: max(0, len(failed) - MAX_FAILURES)]
+        kept = [(key, entry.file.size_bytes) for key, entry in self._entries.items() if entry.file]
+        tracks, size = len(kept), sum(size_bytes for _, size_bytes in kept)
+        for key, size_bytes in kept:
             if tracks <= self._max_tracks and size <= self._max_bytes:
                 break
             if key != keep:
                 surplus.append(key)
                 tracks -= 1
-                size -= entry.file.size_bytes if entry.file else 0
+                size -= size_bytes
         return surplus
 
 
 def _key(track: Track) -> _Key:
     return track.path, track.size_bytes, track.mtime_ns
+
+
+def _name(path: Path) -> str:
+    """As it is logged: the names of files may hold anything."""
+    return clean_text(str(path))
 
 
 def _close(entry: _Entry) -> None:
