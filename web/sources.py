@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
-from dnai.audio.converted import ConvertedFile, ConvertedTracks
+from dnai.audio.converted import ConvertedTracks
+from dnai.audio.converted_file import ConvertedFile
 from dnai.audio.covers import Covers
 from dnai.errors import ConversionError, PeerBrokeOffError, PeerRefusedError
 from dnai.tracks import CONVERTED_TYPE, MAX_PLAYLIST_TRACKS, Playlist, PlaylistEntry, Track

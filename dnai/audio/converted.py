@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
-import stat
-import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from dnai.audio.conversion import convert
+from dnai.audio.converted_file import ConvertedFile, nameless_file, opened
 from dnai.errors import ConversionError
 from dnai.text import clean_text
 from dnai.tracks import MAX_CONVERTED_S, Track, most_converted_bytes
@@ -44,32 +42,9 @@ MAX_FAILURES = 200
 SPARED_BYTES = 64 << 20
 """So much of the disk is left to others."""
 
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _Key = tuple[Path, int, int]
 
 logger = logging.getLogger(__name__)
-
-
-class ConvertedFile:
-    """A converted track; several threads may read it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self.size_bytes = file.seek(0, os.SEEK_END)
-
-    def read(self, offset: int, length: int) -> bytes | None:
-        """Return `length` bytes from byte `offset` on, fewer at the end; None when it is kept no longer."""
-        with self._lock:
-            if self._file.closed:
-                return None
-            self._file.seek(offset)
-            return self._file.read(length)
-
-    def close(self) -> None:
-        """Free its room."""
-        with self._lock:
-            self._file.close()
 
 
 @dataclass(eq=False)
@@ -127,7 +102,7 @@ class ConvertedTracks:
         self._at_once_each = at_once_each
         self._time_limit_s = time_limit_s
         self._clock = clock
-        self._new_file = new_file or _nameless_file
+        self._new_file = new_file or nameless_file
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._hanging: set[_Entry] = set()
         self._lock = threading.Lock()
@@ -225,7 +200,7 @@ class ConvertedTracks:
         if track.duration_s > MAX_CONVERTED_S:
             raise ConversionError(f"it is longer than {MAX_CONVERTED_S / 60:.0f} minutes")
         max_bytes = min(most_converted_bytes(track.duration_s), self._max_bytes)
-        with _opened(track) as source:
+        with opened(track) as source:
             target = self._make_file(entry, max_bytes)
             try:
                 convert(source, target, max_bytes=max_bytes, is_wanted=lambda: self._is_wanted(entry))
@@ -311,24 +286,3 @@ def _name(path: Path) -> str:
 def _close(entry: _Entry) -> None:
     if entry.file is not None:
         entry.file.close()
-
-
-def _nameless_file(folder: Path) -> BinaryIO:
-    file: BinaryIO = tempfile.TemporaryFile(dir=folder, prefix="converting-")  # noqa: SIM115  # its keeper closes it
-    return file
-
-
-@contextlib.contextmanager
-def _opened(track: Track) -> Iterator[BinaryIO]:
-    """Open the file of `track`, provided that it is the one that was catalogued."""
-    try:
-        # Without O_NONBLOCK, a pipe that took the file's place would hold us up for ever.
-        file = os.fdopen(os.open(track.path, _OPEN_FLAGS), "rb")
-    except OSError as error:
-        raise ConversionError(f"the file cannot be read any more: {error.strerror}") from error
-    with file:
-        found = os.fstat(file.fileno())
-        is_same = found.st_size == track.size_bytes and found.st_mtime_ns == track.mtime_ns
-        if not stat.S_ISREG(found.st_mode) or not is_same:
-            raise ConversionError("the file has changed since it was catalogued")
-        yield file
