@@ -14,6 +14,7 @@ import logging
 import secrets
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -87,6 +88,7 @@ class PrivateNode:
         self._node: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._watchdog: Watchdog | None = None
+        self._given_up = threading.Event()
 
     def __enter__(self) -> PrivateNode:
         self.start()
@@ -154,6 +156,10 @@ class PrivateNode:
         except BaseException:
             self.stop()
             raise
+
+    def give_up(self) -> None:
+        """Let a start that is under way in another thread fail soon, and any later one; for whoever will not wait."""
+        self._given_up.set()
 
     def stop(self) -> None:
         """End the node and its port mapper, by force where they do not listen; nothing is left running."""
@@ -249,7 +255,8 @@ class PrivateNode:
                 raise self._failure(f"ended with exit code {process.returncode} while it was starting")
             if time.monotonic() > end:
                 raise self._failure(f"was not ready after {START_TIMEOUT_S:.0f} s")
-            time.sleep(_POLL_S)
+            if self._given_up.wait(_POLL_S):
+                raise BrokerError("the private RabbitMQ node was told to end while it was starting")
 
     def _failure(self, what: str) -> BrokerError:
         kind = _PortTakenError if self._home.port_was_taken() else BrokerError

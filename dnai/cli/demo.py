@@ -196,6 +196,7 @@ class _Circle:
         starting = thread.submit(start)
 
         def stop() -> None:
+            node.give_up()
             with suppress(DnaiError):  # why it did not start was said where it was waited for
                 starting.result()
             node.stop()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,20 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
         assert node.pids == ()
     finally:
         node.stop()
+
+
+def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path, eventually: Eventually) -> None:
+    """Whoever is told to end does not wait until the node is ready."""
+    node = PrivateNode(home=tmp_path / "node")
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        starting = thread.submit(node.start)
+        eventually(lambda: len(node.pids) == 2 or starting.done(), what="the node's processes")
+        pids = node.pids
+        node.give_up()
+        with pytest.raises(BrokerError, match="told to end while it was starting"):
+            starting.result(60)
+    assert (len(pids), node.pids) == (2, ())
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_without_rabbitmq_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
