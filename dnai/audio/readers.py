@@ -26,7 +26,7 @@ NativeBlock = tuple[int, NDArray[np.float32]]
 Reader = Callable[[BinaryIO], Iterator[NativeBlock]]
 
 _STDERR = 2
-_BLOCK_SAMPLES = 1 << 15
+_BLOCK_SAMPLES = 1 << 17
 _FRAMES_AT_ONCE = 32
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
 """Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one."""
@@ -70,7 +70,8 @@ def read_soundfile(file: BinaryIO) -> Iterator[NativeBlock]:
     """
     with _soundfile_errors():
         with quiet_stderr():
-            sound = soundfile.SoundFile(file)
+            # By its number: libsndfile reads it itself, and does not ask Python for each piece.
+            sound = soundfile.SoundFile(file.fileno(), closefd=False)
         with sound:
             buffer = np.empty((_BLOCK_SAMPLES, sound.channels), dtype=np.float32)
             while True:
