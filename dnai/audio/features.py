@@ -1,6 +1,6 @@
 """The 26 features of a track with librosa's own calls: means over frames of what librosa measures.
 
-It is what the features are; `dnai.audio.blockwise` measures the same in a sixth of the time, and is what scans
+It is what the features are; `dnai.audio.blockwise` measures the same in a fraction of the time, and is what scans
 use.
 
 Source: librosa's `feature` module with its defaults, at 22,050 Hz with frames of 2,048 samples,
