@@ -15,6 +15,7 @@ from dnai.audio.converted import ConvertedTracks
 from dnai.audio.converted_file import ConvertedFile
 from dnai.audio.covers import Covers
 from dnai.errors import ConversionError, PeerBrokeOffError, PeerRefusedError
+from dnai.track_files import open_at_once
 from dnai.tracks import CONVERTED_TYPE, MAX_PLAYLIST_TRACKS, Playlist, PlaylistEntry, Track
 
 PIECE_BYTES = 256 * 1024
@@ -183,7 +184,7 @@ class LocalSource:
 def _opened_as_catalogued(track: Track) -> Iterator[BinaryIO]:
     """Open the file of `track`, provided that it is still a regular file of the catalogued size."""
     try:
-        file = open(track.path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed below, whatever happens
+        file = os.fdopen(open_at_once(track.path), "rb")
     except OSError as error:
         raise PeerRefusedError(f"the file of {track.title!r} cannot be read any more: {error.strerror}") from error
     with file:
@@ -191,11 +192,6 @@ def _opened_as_catalogued(track: Track) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(status.st_mode) or status.st_size != track.size_bytes:
             raise PeerRefusedError(f"the file of {track.title!r} has changed since it was catalogued: scan again")
         yield file
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a file without waiting: a pipe that took its place would hold the reader up until somebody writes."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _entry(track_id: str, track: Track, distance: float, *, is_converted: bool) -> PlaylistEntry:

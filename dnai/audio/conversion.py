@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from dnai.audio.decode import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
-from dnai.audio.readers import CONTAINERS
+from dnai.audio.readers import open_container
 from dnai.errors import ConversionError
 
 MAX_RATE = 48_000
@@ -51,9 +51,7 @@ def convert(source: BinaryIO, target: BinaryIO, *, max_bytes: int, is_wanted: Ca
     room = _Room(target, max_bytes)
     try:
         with (
-            av.open(
-                source, mode="r", options={"format_whitelist": CONTAINERS}, metadata_errors="surrogateescape"
-            ) as heard,
+            open_container(source) as heard,
             av.open(room, mode="w", format="flac") as written,
         ):
             encoder = _Encoder(written)

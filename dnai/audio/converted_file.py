@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dnai.errors import ConversionError
+from dnai.track_files import is_catalogued, open_at_once
 from dnai.tracks import Track
-
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class ConvertedFile:
@@ -55,13 +53,10 @@ def opened(track: Track) -> Iterator[BinaryIO]:
         When it is not, or cannot be read.
     """
     try:
-        # Without O_NONBLOCK, a pipe that took the file's place would hold us up for ever.
-        file = os.fdopen(os.open(track.path, _OPEN_FLAGS), "rb")
+        file = os.fdopen(open_at_once(track.path), "rb")
     except OSError as error:
         raise ConversionError(f"the file cannot be read any more: {error.strerror}") from error
     with file:
-        found = os.fstat(file.fileno())
-        is_same = found.st_size == track.size_bytes and found.st_mtime_ns == track.mtime_ns
-        if not stat.S_ISREG(found.st_mode) or not is_same:
+        if not is_catalogued(os.fstat(file.fileno()), track):
             raise ConversionError("the file has changed since it was catalogued")
         yield file

@@ -22,6 +22,7 @@ from mutagen.mp4 import MP4Tags
 from dnai.audio.pictures import MAX_PICTURE_BYTES, small_jpeg
 from dnai.audio.tags import MUTAGEN_ERRORS, BoundedFile, load_id3
 from dnai.text import clean_text
+from dnai.track_files import open_at_once
 from dnai.tracks import Track
 
 _FRONT = 3
@@ -31,7 +32,6 @@ _MOST_PICTURES = 4
 _STEMS = ("cover", "folder", "front")
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 _LINK = "-->"
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 MAX_KEPT = 500
 """20 MB at the most."""
@@ -140,7 +140,7 @@ def _is_cover(entry: os.DirEntry[str]) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        with os.fdopen(os.open(path, _OPEN_FLAGS), "rb") as file:
+        with os.fdopen(open_at_once(path, follow_links=False), "rb") as file:
             found = os.fstat(file.fileno())
             is_fine = stat.S_ISREG(found.st_mode) and found.st_size <= MAX_PICTURE_BYTES
             return file.read(MAX_PICTURE_BYTES) if is_fine else b""

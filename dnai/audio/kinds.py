@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from dnai.audio.readers import ReaderError, open_container
+from dnai.audio.readers import ReaderError, open_briefly
 from dnai.tracks import AUDIO_SUFFIXES, AudioType
 
 
@@ -29,7 +29,7 @@ def read_audio_type(path: Path) -> AudioType:
 def _codec(path: Path) -> str:
     """FFmpeg's name for the codec of the first stream of sound, or nothing."""
     try:
-        with path.open("rb") as file, open_container(file) as container:
+        with path.open("rb") as file, open_briefly(file) as container:
             # FFmpeg may know that there is a stream, and not what it is.
             contexts = [stream.codec_context for stream in container.streams.audio]
             return contexts[0].name if contexts and contexts[0] else ""

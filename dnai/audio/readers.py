@@ -28,7 +28,7 @@ Reader = Callable[[BinaryIO], Iterator[NativeBlock]]
 _STDERR = 2
 _BLOCK_SAMPLES = 1 << 17
 _FRAMES_AT_ONCE = 32
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,mp3,flac,ogg,wav,w64,aiff,asf,matroska,webm"
 """Of FFmpeg's readers only these: it also knows playlists, and would open every file or address in one."""
 
 MOST_DAMAGED = 0.1
@@ -94,24 +94,35 @@ def read_av(file: BinaryIO) -> Iterator[NativeBlock]:
         When the file itself cannot be read.
     """
     impatient = _ImpatientFile(file)
-    with _av_errors(), _open(impatient) as container:
+    with _av_errors(), open_container(impatient) as container:
         if not container.streams.audio:
             raise ReaderError("holds no sound")
         for frame in _gather(_decode(_packets(container, impatient))):
             yield frame.sample_rate, _mix(_planes(frame))
 
 
-def open_container(file: BinaryIO) -> av.container.InputContainer:
+def open_briefly(file: BinaryIO) -> av.container.InputContainer:
+    """Return what FFmpeg finds at the beginning of a file, as `open_container`; not to be decoded.
+
+    Raises
+    ------
+    ReaderError, av.FFmpegError, ValueError, OSError
+        When FFmpeg cannot open it, or finds no sound for long.
+    """
+    return open_container(_ImpatientFile(file))
+
+
+def open_container(file: BinaryIO | _ImpatientFile) -> av.container.InputContainer:
     """Return what FFmpeg finds in a file, to be used as a context manager.
 
     In the texts of its metadata, what is not UTF-8 is escaped as surrogates.
 
     Raises
     ------
-    ReaderError, av.FFmpegError, ValueError, OSError
+    av.FFmpegError, ValueError, OSError
         When FFmpeg cannot open it.
     """
-    return _open(_ImpatientFile(file))
+    return av.open(file, mode="r", options={"format_whitelist": _CONTAINERS}, metadata_errors="surrogateescape")
 
 
 @contextmanager
@@ -172,10 +183,6 @@ class _ImpatientFile:
             return self._file.seek(offset, whence)
         except OSError as error:
             return -(error.errno or errno.EINVAL)
-
-
-def _open(file: _ImpatientFile) -> av.container.InputContainer:
-    return av.open(file, mode="r", options={"format_whitelist": CONTAINERS}, metadata_errors="surrogateescape")
 
 
 def _packets(container: av.container.InputContainer, file: _ImpatientFile) -> Iterator[av.Packet[av.AudioStream]]:

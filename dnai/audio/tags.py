@@ -20,8 +20,9 @@ import mutagen
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, _frames
 
-from dnai.audio.readers import ReaderError, open_container
+from dnai.audio.readers import ReaderError, open_briefly
 from dnai.text import clean_text
+from dnai.track_files import open_at_once
 from dnai.tracks import Genre, parse_genre
 
 _MAX_GENRE_TAGS = 16
@@ -49,7 +50,6 @@ _MOST_TAG_BYTES = 32 << 20
 """More is not read at once: pictures have up to 16 MB."""
 _MOST_BYTES = 96 << 20
 """More is not read in all; a file may hold any number of pictures."""
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 MUTAGEN_ERRORS = (
     mutagen.MutagenError,
@@ -129,8 +129,7 @@ class BoundedFile(io.BufferedReader):
     """
 
     def __init__(self, path: Path) -> None:
-        # A pipe must not keep us waiting.
-        super().__init__(io.FileIO(path, opener=lambda name, _flags: os.open(name, _OPEN_FLAGS)))
+        super().__init__(io.FileIO(path, opener=lambda name, _flags: open_at_once(name)))
         status = os.fstat(self.fileno())
         if not stat.S_ISREG(status.st_mode):
             self.close()
@@ -196,7 +195,7 @@ def _id3_fields(tags: ID3) -> Mapping[str, list[str]]:
 def _chunk_fields(path: Path) -> Mapping[str, list[str]]:
     """The same names for what FFmpeg finds, such as the INFO chunks of wav files."""
     try:
-        with path.open("rb") as file, open_container(file) as container:
+        with path.open("rb") as file, open_briefly(file) as container:
             found = {key.lower(): [_as_latin_1(value)] for key, value in container.metadata.items()}
     except (ReaderError, av.FFmpegError, ValueError, OSError):
         return {}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from dnai.audio.converted import ConvertedTracks
 from dnai.errors import ConversionError
 from dnai.stream.payloads import Prepared, ReadError
+from dnai.track_files import is_catalogued, open_at_once
 from dnai.tracks import Track
-
-# Without O_NONBLOCK, a pipe that took the file's place would hold the reader up for ever.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def read_piece(track: Track, offset: int, length: int) -> bytes | ReadError:
@@ -23,11 +20,11 @@ def read_piece(track: Track, offset: int, length: int) -> bytes | ReadError:
     if offset + length > track.size_bytes:
         return ReadError.BAD_RANGE
     try:
-        descriptor = os.open(track.path, _OPEN_FLAGS)
+        descriptor = open_at_once(track.path)
     except OSError:
         return ReadError.GONE
     try:
-        if not _is_catalogued(os.fstat(descriptor), track):
+        if not is_catalogued(os.fstat(descriptor), track):
             return ReadError.GONE
         return _read(descriptor, offset, length) or ReadError.GONE
     except OSError:
@@ -55,15 +52,11 @@ def read_converted(converted: ConvertedTracks, track: Track, offset: int, length
     if offset + length > file.size_bytes:
         return ReadError.BAD_RANGE
     try:
-        if not _is_catalogued(track.path.stat(), track):
+        if not is_catalogued(track.path.stat(), track):
             return ReadError.GONE
         return file.read(offset, length) or ReadError.UNPREPARED
     except OSError:
         return ReadError.GONE
-
-
-def _is_catalogued(found: os.stat_result, track: Track) -> bool:
-    return stat.S_ISREG(found.st_mode) and found.st_size == track.size_bytes and found.st_mtime_ns == track.mtime_ns
 
 
 def _read(descriptor: int, offset: int, length: int) -> bytes | None:

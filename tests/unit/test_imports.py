@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path for folder in ("dnai", "workers", "web") for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    ("dnai.tracks", "dnai.text", "dnai.config", "dnai.command_line", "dnai.errors"),
+    ("dnai.tracks", "dnai.track_files", "dnai.text", "dnai.config", "dnai.command_line", "dnai.errors"),
     ("dnai.audio",),
     ("dnai.genre",),
     ("dnai.library",),
