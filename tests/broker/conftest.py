@@ -20,7 +20,8 @@ from dnai.broker.topology import OFFERS, PRESENCE
 from dnai.library.collection import vectors_of_all
 from dnai.recommend.messages import Message, encode, type_name
 from dnai.recommend.provider import PlaylistQuery, Provider, RequestLimit, Shelf
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import Genre, Track
+from tests.made_tracks import made_up_track
 
 SPACE = "test26"
 Vectors = Callable[[float], dict[str, NDArray[np.float32]]]
@@ -71,21 +72,9 @@ def make_provider() -> MakeProvider:
 
 
 def _track(genre: Genre, number: int) -> Track:
-    return Track(
-        path=Path(f"/music/{number}.mp3"),
-        title=f"Song {number}",
-        artist="Somebody",
-        album="",
-        year=None,
-        genre=genre,
-        genre_origin=GenreOrigin.TAG,
-        model_genre=genre,
-        confidence=0.5,
-        duration_s=180.0,
-        audio_type=AudioType.MP3,
-        size_bytes=1_000_000,
-        mtime_ns=0,
-    )
+    known = {"title": f"Song {number}", "artist": "Somebody", "genre": genre, "model_genre": genre}
+    path = Path(f"/music/{number}.mp3")
+    return made_up_track(path, **known, confidence=0.5, duration_s=180.0, size_bytes=1_000_000)
 
 
 class Parts:

@@ -31,7 +31,8 @@ from dnai.audio.converted import (
     ConvertedTracks,
 )
 from dnai.errors import ConversionError
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track, most_converted_bytes
+from dnai.tracks import AudioType, Track, most_converted_bytes
+from tests.made_tracks import made_up_track
 from tests.sounds import music, write_sound
 
 MakeTrack = Callable[..., Track]
@@ -66,16 +67,9 @@ def make_track(tmp_path: Path) -> MakeTrack:
 
 def track_of(path: Path, *, duration_s: float) -> Track:
     found = path.stat()
-    return Track(
-        path=path,
+    return made_up_track(
+        path,
         title="So What",
-        artist="",
-        album="",
-        year=None,
-        genre=Genre.JAZZ,
-        genre_origin=GenreOrigin.TAG,
-        model_genre=None,
-        confidence=0.0,
         duration_s=duration_s,
         audio_type=AudioType.AIFF,
         size_bytes=found.st_size,

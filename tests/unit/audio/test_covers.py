@@ -21,7 +21,8 @@ from mutagen.wave import WAVE
 from PIL import Image
 
 from dnai.audio.covers import KEPT_S, Covers, read_cover
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import Track
+from tests.made_tracks import made_up_track
 from tests.sounds import FORMATS, tone, write_sound
 
 Colour = tuple[int, int, int]
@@ -229,21 +230,7 @@ class Clock:
 
 
 def track(name: str, *, size_bytes: int = 1) -> Track:
-    return Track(
-        path=Path(name),
-        title=name,
-        artist="",
-        album="",
-        year=None,
-        genre=Genre.JAZZ,
-        genre_origin=GenreOrigin.TAG,
-        model_genre=None,
-        confidence=0.0,
-        duration_s=1.0,
-        audio_type=AudioType.MP3,
-        size_bytes=size_bytes,
-        mtime_ns=0,
-    )
+    return made_up_track(Path(name), title=name, duration_s=1.0, size_bytes=size_bytes)
 
 
 def test_covers_are_kept_for_a_while_and_bounded() -> None:

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import Genre, Track
+from tests.made_tracks import made_up_track
 
 
 def make_track(title: str, artist: str, genre: Genre = Genre.JAZZ, *, album: str = "") -> Track:
     """Return a track of which only title, artist, album and genre matter."""
-    return Track(
-        path=Path("/music") / f"{title}.mp3".replace("/", "_"),
-        title=title,
-        artist=artist,
-        album=album,
-        year=None,
-        genre=genre,
-        genre_origin=GenreOrigin.TAG,
-        model_genre=genre,
-        confidence=0.5,
-        duration_s=180.0,
-        audio_type=AudioType.MP3,
-        size_bytes=1000,
-        mtime_ns=1,
-    )
+    path = Path("/music") / f"{title}.mp3".replace("/", "_")
+    known = {"title": title, "artist": artist, "album": album, "genre": genre, "model_genre": genre}
+    return made_up_track(path, **known, confidence=0.5, duration_s=180.0, mtime_ns=1)
 
 
 COLLECTION = (

@@ -10,7 +10,8 @@ import numpy as np
 from dnai.recommend.gather import GatherResult
 from dnai.recommend.messages import Decline, Hello, Message, Offer
 from dnai.recommend.requester import Requester
-from dnai.tracks import AudioType, Genre, GenreOrigin, Track
+from dnai.tracks import Genre, Track
+from tests.made_tracks import made_up_track
 
 SPACE = "space-a"
 OTHER_SPACE = "space-b"
@@ -29,21 +30,8 @@ class Clock:
 
 def made_track(title: str, genre: Genre = Genre.JAZZ) -> Track:
     """A track of which there is no file."""
-    return Track(
-        path=Path(f"/nowhere/{title}.mp3"),
-        title=title,
-        artist="",
-        album="",
-        year=None,
-        genre=genre,
-        genre_origin=GenreOrigin.TAG,
-        model_genre=genre,
-        confidence=0.5,
-        duration_s=60.0,
-        audio_type=AudioType.MP3,
-        size_bytes=1000,
-        mtime_ns=0,
-    )
+    path = Path(f"/nowhere/{title}.mp3")
+    return made_up_track(path, title=title, genre=genre, model_genre=genre, confidence=0.5)
 
 
 def provider_id(name: str) -> str:
